@@ -1,0 +1,17 @@
+# Writes OUTPUT, a C++ file that holds each of FILES as a raw string, in order of name.
+file(WRITE ${OUTPUT} "#include \"crds/embedded.hpp\"\n\nnamespace gantry::crds {\n\nstd::span<const EmbeddedFile> embedded_files() {\n  static constexpr EmbeddedFile kFiles[] = {\n")
+foreach(path IN LISTS FILES)
+  file(READ ${path} text)
+  file(RELATIVE_PATH name ${ROOT} ${path})
+  # A string literal may be limited in length by a compiler; 12,000 characters a piece is safe for all.
+  string(LENGTH "${text}" length)
+  file(APPEND ${OUTPUT} "      {\"${name}\",\n")
+  set(at 0)
+  while(at LESS length)
+    string(SUBSTRING "${text}" ${at} 12000 piece)
+    file(APPEND ${OUTPUT} "       R\"gantry(${piece})gantry\"\n")
+    math(EXPR at "${at} + 12000")
+  endwhile()
+  file(APPEND ${OUTPUT} "      },\n")
+endforeach()
+file(APPEND ${OUTPUT} "  };\n  return kFiles;\n}\n\n}  // namespace gantry::crds\n")

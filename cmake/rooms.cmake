@@ -1,0 +1,53 @@
+# gantry_room(NAME FOLDER USES room... [LINKS lib...] [PRIVATE_LINKS lib...])
+# A folder becomes the library gantry_NAME of every .cpp below it (main.cpp apart).
+# The precompiled header is built once, with base, and shared by every room.
+function(gantry_room name folder)
+  cmake_parse_arguments(ROOM "" "" "USES;LINKS;PRIVATE_LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  set(library gantry_${name})
+  add_library(${library} STATIC ${CMAKE_SOURCE_DIR}/cmake/empty.cpp ${sources})
+  target_include_directories(${library} PUBLIC ${CMAKE_SOURCE_DIR})
+  foreach(used IN LISTS ROOM_USES)
+    target_link_libraries(${library} PUBLIC gantry_${used})
+  endforeach()
+  target_link_libraries(${library} PUBLIC ${ROOM_LINKS} PRIVATE ${ROOM_PRIVATE_LINKS})
+  if(name STREQUAL "base")
+    target_precompile_headers(${library} PRIVATE ${CMAKE_SOURCE_DIR}/controller/base/pch.hpp)
+  else()
+    target_precompile_headers(${library} REUSE_FROM gantry_base)
+  endif()
+endfunction()
+
+# Compiles every crds/*.yaml and crds/core/*.yaml into LIBRARY: crds/embedded.hpp says how to read them.
+function(gantry_embed_crds library)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/crds/*.yaml ${CMAKE_SOURCE_DIR}/crds/core/*.yaml)
+  set(output ${CMAKE_BINARY_DIR}/embedded_crds.cpp)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} "-DFILES=${files}" -DROOT=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  target_sources(${library} PRIVATE ${output})
+  set_source_files_properties(${output} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
+# gantry_test(NAME USES room... [LABELS l...] [TIMEOUT s]): every .cpp directly in tests/NAME becomes the program
+# test_NAME, linked against the rooms it names ("world" is tests/world).
+function(gantry_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "LABELS;USES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources})
+  foreach(used IN LISTS T_USES)
+    target_link_libraries(test_${name} PRIVATE gantry_${used})
+  endforeach()
+  target_link_libraries(test_${name} PRIVATE GTest::gmock_main GTest::gmock GTest::gtest)
+  target_compile_definitions(test_${name} PRIVATE GANTRY_SOURCE_DIR="${CMAKE_SOURCE_DIR}" GANTRY_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_precompile_headers(test_${name} REUSE_FROM gantry_base)
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+endfunction()
