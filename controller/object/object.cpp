@@ -21,6 +21,7 @@ std::string Encoded::with(Revision revision) const {
 
 Encoded encode(const json::Value& object) {
   Encoded encoded;
+  encoded.meta = meta_of(object);
   std::string& out = encoded.text;
   constexpr std::string_view kRevision = "resourceVersion";
   const auto metadata = [&](const json::Object& members) {

@@ -36,9 +36,11 @@ struct Meta {
 };
 
 // Canonical JSON in which metadata.resourceVersion is left empty: only the commit knows it. with(revision) fills it in.
+// Made by encode(), which has the value at hand and so reads the metadata without parsing the text again.
 struct Encoded {
   std::string text;
   std::size_t revision_at = 0;  // where the digits go
+  Meta meta{};
   std::string with(Revision revision) const;
 };
 Encoded encode(const json::Value& object);
