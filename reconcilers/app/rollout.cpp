@@ -1,0 +1,122 @@
+#include "reconcilers/app/rollout.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace gantry::reconcilers::app {
+namespace {
+
+using What = RolloutStep::What;
+using Phase = Replica::Phase;
+
+// What stands in each slot of the target release: the newest try.
+std::map<int, const Replica*> newest_by_slot(const RolloutTarget& target, const std::vector<Replica>& seen) {
+  std::map<int, const Replica*> slots;
+  for (const auto& replica : seen) {
+    if (replica.release != target.release) continue;
+    auto& slot = slots[replica.slot];
+    if (!slot || slot->attempt < replica.attempt) slot = &replica;
+  }
+  return slots;
+}
+
+bool of_target(const RolloutTarget& target, const Replica& replica) {
+  return replica.release == target.release && replica.slot < target.replicas;
+}
+
+void stop_what_is_not_wanted(const RolloutTarget& target, const std::vector<Replica>& seen, RolloutDecision& decision) {
+  int available = decision.available;
+  std::vector<const Replica*> old;
+  for (const auto& replica : seen) {
+    if (!replica.alive() || replica.phase == Phase::Stopping || of_target(target, replica)) continue;
+    old.push_back(&replica);
+  }
+  // Those that serve nobody go first; of the others the highest slot, so that slot 0 is the last to change.
+  std::stable_sort(old.begin(), old.end(), [](const Replica* a, const Replica* b) {
+    const bool a_ready = a->phase == Phase::Ready;
+    const bool b_ready = b->phase == Phase::Ready;
+    return a_ready != b_ready ? !a_ready : a->slot > b->slot;
+  });
+  for (const Replica* replica : old) {
+    const bool serves = replica->phase == Phase::Ready;
+    const bool same_release = replica->release == target.release;
+    if (serves && !target.recreate && !target.exclusive && available - 1 < target.replicas - target.unavailable_max)
+      continue;
+    if (serves) --available;
+    decision.steps.push_back(
+        {What::Stop, replica->id, replica->slot, replica->attempt,
+         same_release ? "scaled down to " + std::to_string(target.replicas) : "replaced by release " + target.release});
+  }
+}
+
+}  // namespace
+
+RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replica>& seen, Instant now) {
+  RolloutDecision decision;
+  const auto slots = newest_by_slot(target, seen);
+  int alive = 0;
+  int old_alive = 0;
+  for (const auto& replica : seen) {
+    if (replica.alive()) ++alive;
+    if (replica.alive() && !of_target(target, replica)) ++old_alive;
+    if (replica.phase == Phase::Ready) ++decision.available;
+    if (replica.phase == Phase::Ready && of_target(target, replica)) ++decision.ready;
+  }
+  decision.complete = decision.ready == target.replicas && alive == target.replicas;
+
+  // A sick instance of the target is ended; its slot is filled again once it is gone.
+  for (const auto& replica : seen) {
+    if (replica.phase == Phase::Sick && of_target(target, replica)) {
+      decision.steps.push_back({What::Stop, replica.id, replica.slot, replica.attempt, "its health check fails"});
+    }
+  }
+
+  stop_what_is_not_wanted(target, seen, decision);
+
+  const bool must_wait_for_old = (target.recreate || target.exclusive) && old_alive > 0;
+  for (int slot = 0; slot < target.replicas && !must_wait_for_old; ++slot) {
+    const auto found = slots.find(slot);
+    const Replica* last = found == slots.end() ? nullptr : found->second;
+    if (last && last->alive()) continue;
+    if (alive >= target.replicas + target.surge_max) break;
+    if (last && last->retry_at > now) {
+      decision.wake_at = decision.wake_at ? std::min(*decision.wake_at, last->retry_at) : last->retry_at;
+      continue;
+    }
+    ++alive;
+    decision.steps.push_back({What::Start,
+                              {},
+                              slot,
+                              last ? last->attempt + 1 : 1,
+                              last ? "replica " + std::to_string(slot) + " has exited"
+                                   : "replica " + std::to_string(slot) + " does not run"});
+  }
+
+  // Of what has exited only each slot's newest try is kept, for its logs and as evidence; other releases' once the
+  // rollout is complete.
+  for (const auto& replica : seen) {
+    if (replica.alive()) continue;
+    const auto newest = slots.find(replica.slot);
+    const bool newest_of_target =
+        replica.release == target.release && newest != slots.end() && newest->second == &replica;
+    if (newest_of_target && replica.slot < target.replicas) continue;
+    if (replica.release != target.release && !decision.complete) continue;
+    decision.steps.push_back({What::Forget, replica.id, replica.slot, replica.attempt, "superseded"});
+  }
+  return decision;
+}
+
+Duration CrashCount::delay() const {
+  if (quick_failures <= 1) return Duration::zero();
+  constexpr Duration kLongest = std::chrono::minutes(5);
+  const int doublings = std::min(quick_failures - 2, 20);
+  return std::min<Duration>(std::chrono::milliseconds(500) * (1LL << doublings), kLongest);
+}
+
+void CrashCount::failed(Duration ran) {
+  // Ten seconds, as long as Kubernetes' first back-off: whoever lived longer did not fail at starting.
+  constexpr Duration kLongEnough = std::chrono::seconds(10);
+  quick_failures = ran >= kLongEnough ? 1 : quick_failures + 1;
+}
+
+}  // namespace gantry::reconcilers::app

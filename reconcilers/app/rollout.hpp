@@ -1,0 +1,74 @@
+// The decision how an App's instances go from what runs to what is asked for: pure, total, no clock, no host.
+//
+// Rules, in order of weight:
+//   1. What serves goes on serving: an old instance is stopped only while enough others are ready (maxUnavailable).
+//   2. At most maxSurge instances more than asked for run at a time; Recreate stops the old before it starts the new.
+//   3. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
+//      tries never touches the old release.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/clock.hpp"
+
+namespace gantry::reconcilers::app {
+
+struct RolloutTarget {
+  std::string release;  // its name
+  int replicas = 1;
+  bool recreate = false;
+  int surge_max = 1;
+  int unavailable_max = 0;
+  // Of process instances with a port pinned on the host, two cannot run beside each other.
+  bool exclusive = false;
+};
+
+// One instance, as seen on the host and by its probes.
+struct Replica {
+  enum class Phase {
+    Starting,  // runs, not ready yet
+    Ready,
+    Sick,  // was ready or had its time to become so, and now fails its checks: to be replaced
+    Stopping,
+    Exited,
+  };
+  std::string id;
+  std::string release;
+  int slot = 0;
+  int attempt = 1;
+  Phase phase = Phase::Starting;
+  Instant retry_at{};  // Exited: not started again before this
+
+  bool alive() const { return phase != Phase::Exited; }
+};
+
+struct RolloutStep {
+  enum class What { Start, Stop, Forget };
+  What what = What::Start;
+  std::string id;   // Stop and Forget
+  int slot = 0;     // Start
+  int attempt = 1;  // Start
+  std::string reason;
+};
+
+struct RolloutDecision {
+  std::vector<RolloutStep> steps;
+  std::optional<Instant> wake_at;  // when a back-off ends
+  int ready = 0;                   // of the target release, within its slots
+  int available = 0;               // ready ones of any release
+  bool complete = false;           // all slots of the target ready, nothing else alive
+};
+
+RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replica>& seen, Instant now);
+
+// How long after the n-th quick failure in a row the next try may start: none after the first, then 0.5 s doubling to
+// 5 min. `ran` is how long the last try lived; one that lived long enough starts the count anew.
+struct CrashCount {
+  int quick_failures = 0;
+  Duration delay() const;
+  void failed(Duration ran);
+};
+
+}  // namespace gantry::reconcilers::app

@@ -1,0 +1,185 @@
+// Goal: the rollout's rules hold in every state it can be in. Method: tables of states, and a random walk in which
+// instances start, become ready, fail and exit in any order while the invariants are checked at every step.
+#include "reconcilers/app/rollout.hpp"
+
+#include <gmock/gmock.h>
+
+#include <random>
+
+namespace gantry::reconcilers::app {
+namespace {
+
+using namespace std::chrono_literals;
+using Phase = Replica::Phase;
+using What = RolloutStep::What;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const Instant kNow{1h};
+
+Replica replica(std::string release, int slot, Phase phase, int attempt = 1) {
+  return {release + "-" + std::to_string(slot) + "-" + std::to_string(attempt), release, slot, attempt, phase, {}};
+}
+
+std::vector<std::string> words(const RolloutDecision& decision) {
+  std::vector<std::string> out;
+  for (const auto& step : decision.steps) {
+    if (step.what == What::Start)
+      out.push_back("start " + std::to_string(step.slot) + "/" + std::to_string(step.attempt));
+    if (step.what == What::Stop) out.push_back("stop " + step.id);
+    if (step.what == What::Forget) out.push_back("forget " + step.id);
+  }
+  return out;
+}
+
+TEST(Rollout, StartsEveryReplicaOfAFirstReleaseAtOnce) {
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 2}, {}, kNow)), ElementsAre("start 0/1", "start 1/1"));
+}
+
+TEST(Rollout, IsCompleteAndQuietWhenAllReplicasAreReady) {
+  const auto decision =
+      next_steps({.release = "a", .replicas = 2}, {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)}, kNow);
+  EXPECT_TRUE(decision.complete);
+  EXPECT_THAT(decision.steps, IsEmpty());
+}
+
+TEST(Rollout, StartsOneNewBesideTheOldAndStopsNoneBeforeItIsReady) {
+  const RolloutTarget target{.release = "b", .replicas = 2};
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)}, kNow)),
+              ElementsAre("start 0/1"));
+  EXPECT_THAT(
+      words(next_steps(target,
+                       {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready), replica("b", 0, Phase::Starting)},
+                       kNow)),
+      IsEmpty());
+}
+
+TEST(Rollout, StopsOneOldForEachNewThatIsReady) {
+  const auto decision =
+      next_steps({.release = "b", .replicas = 2},
+                 {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready), replica("b", 0, Phase::Ready)}, kNow);
+  EXPECT_THAT(words(decision), ElementsAre("stop a-1-1"));
+}
+
+TEST(Rollout, LeavesTheOldReleaseServingWhileTheNewOneCrashes) {
+  auto crashed = replica("b", 0, Phase::Exited, 3);
+  crashed.retry_at = kNow + 4s;
+  const auto decision = next_steps({.release = "b", .replicas = 2},
+                                   {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready), crashed}, kNow);
+  // The other slot gets its try; nothing old is stopped.
+  EXPECT_THAT(words(decision), ElementsAre("start 1/1"));
+  EXPECT_EQ(decision.wake_at, kNow + 4s);
+}
+
+TEST(Rollout, RecreateStopsTheOldFirst) {
+  const RolloutTarget target{.release = "b", .replicas = 1, .recreate = true};
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready)}, kNow)), ElementsAre("stop a-0-1"));
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Stopping)}, kNow)), IsEmpty());
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Exited)}, kNow)), ElementsAre("start 0/1"));
+}
+
+TEST(Rollout, StartsAKilledReplicaAgainAsTheNextTry) {
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 2},
+                               {replica("a", 0, Phase::Exited), replica("a", 1, Phase::Ready)}, kNow)),
+              ElementsAre("start 0/2"));
+}
+
+TEST(Rollout, EndsASickReplica) {
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 1}, {replica("a", 0, Phase::Sick)}, kNow)),
+              ElementsAre("stop a-0-1"));
+}
+
+TEST(Rollout, ScalesDownFromTheHighestSlot) {
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 1},
+                               {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)}, kNow)),
+              ElementsAre("stop a-1-1"));
+}
+
+TEST(Rollout, ForgetsOldTriesAndKeepsTheNewest) {
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 1},
+                               {replica("a", 0, Phase::Exited, 1), replica("a", 0, Phase::Ready, 2)}, kNow)),
+              ElementsAre("forget a-0-1"));
+}
+
+TEST(CrashCount, FirstFailureIsRetriedAtOnceThenBacksOff) {
+  CrashCount count;
+  count.failed(10ms);
+  EXPECT_EQ(count.delay(), 0s);
+  count.failed(10ms);
+  EXPECT_EQ(count.delay(), 500ms);
+  count.failed(10ms);
+  EXPECT_EQ(count.delay(), 1s);
+  for (int i = 0; i < 40; ++i) count.failed(10ms);
+  EXPECT_EQ(count.delay(), 5min);
+  count.failed(1min);
+  EXPECT_EQ(count.delay(), 0s);
+}
+
+// A host that does what it is told, slowly and in any order.
+struct Walk {
+  std::mt19937_64 chance;
+  std::vector<Replica> replicas;
+  RolloutTarget target{.release = "a", .replicas = 3};
+
+  int ready() const {
+    return static_cast<int>(
+        std::count_if(replicas.begin(), replicas.end(), [](const auto& r) { return r.phase == Phase::Ready; }));
+  }
+
+  void obey(const RolloutStep& step) {
+    if (step.what == What::Start) {
+      replicas.push_back(replica(target.release, step.slot, Phase::Starting, step.attempt));
+      return;
+    }
+    const auto at = std::find_if(replicas.begin(), replicas.end(), [&](const auto& r) { return r.id == step.id; });
+    ASSERT_NE(at, replicas.end());
+    if (step.what == What::Forget) {
+      ASSERT_FALSE(at->alive()) << "a living instance was forgotten";
+      replicas.erase(at);
+    } else {
+      at->phase = Phase::Stopping;
+    }
+  }
+
+  void something_happens() {
+    if (replicas.empty()) return;
+    auto& one = replicas[chance() % replicas.size()];
+    if (one.phase == Phase::Starting) one.phase = chance() % 4 == 0 ? Phase::Exited : Phase::Ready;
+    if (one.phase == Phase::Stopping) one.phase = Phase::Exited;
+  }
+};
+
+TEST(Rollout, KeepsItsPromisesOnEveryRandomWalk) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 seeds(seed);
+  for (int walk = 0; walk < 300; ++walk) {
+    Walk world{std::mt19937_64(seeds()), {}, {.release = "a", .replicas = 3}};
+    bool was_full = false;
+    for (int turn = 0; turn < 400; ++turn) {
+      if (turn == 100) world.target.release = "b";
+      const auto decision = next_steps(world.target, world.replicas, kNow);
+      for (const auto& step : decision.steps) {
+        const int before = world.ready();
+        world.obey(step);
+        if (was_full)
+          ASSERT_GE(world.ready(), std::min(before, world.target.replicas))
+              << "a stop took the service below what was asked";
+      }
+      const auto alive =
+          std::count_if(world.replicas.begin(), world.replicas.end(), [](const auto& r) { return r.alive(); });
+      ASSERT_LE(alive, world.target.replicas + world.target.surge_max);
+      was_full = was_full || world.ready() >= world.target.replicas;
+      world.something_happens();
+    }
+    for (int turn = 0; turn < 2000 && !next_steps(world.target, world.replicas, kNow).complete; ++turn) {
+      for (const auto& step : next_steps(world.target, world.replicas, kNow).steps) world.obey(step);
+      world.something_happens();
+    }
+    ASSERT_TRUE(next_steps(world.target, world.replicas, kNow).complete)
+        << "the walk did not end in a complete rollout";
+  }
+}
+
+}  // namespace
+}  // namespace gantry::reconcilers::app
