@@ -74,6 +74,7 @@ struct Instance {
   WallTime finished{};  // when Exited
   int exit_code = 0;    // when Exited; 128 + signal when it was killed
   std::string exit_reason;  // "exited with code 1", "killed by signal 9", "out of memory", "cannot execute: No such file"
+  std::string note;         // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
 };
 
 struct LogQuery {
