@@ -122,7 +122,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnSequenceEnd() override {
     Frame frame = pop();
-    close(std::move(frame), json::Value(std::move(frame.items)));
+    json::Value value(std::move(frame.items));
+    close(frame, std::move(value));
   }
 
   void OnMapEnd() override {
@@ -139,7 +140,8 @@ class TreeBuilder final : public YAML::EventHandler {
         if (!frame.members.contains(key)) frame.members.set(key, std::move(value));
       }
     }
-    close(std::move(frame), json::Value(std::move(frame.members)));
+    json::Value value(std::move(frame.members));
+    close(frame, std::move(value));
   }
 
  private:
@@ -222,7 +224,7 @@ class TreeBuilder final : public YAML::EventHandler {
     return frame;
   }
 
-  void close(Frame frame, json::Value value) {
+  void close(const Frame& frame, json::Value value) {
     if (frame.function) value = json::Object{{*frame.function, std::move(value)}};
     if (frame.anchor) anchors_[frame.anchor] = {value, weigh(value)};
     attach(frame.mark, std::move(value));

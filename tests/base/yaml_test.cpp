@@ -147,7 +147,7 @@ TEST(YamlParse, WantsExactlyOneDocument) {
 // The style of `kubectl create configmap --dry-run=client -o yaml`.
 TEST(YamlDump, WritesAsKubectl) {
   EXPECT_EQ(
-      dump(json::parse(
+      yaml::dump(json::parse(
           R"({"apiVersion":"v1","data":{"a":"b","b":"1_000","c":"off","d":"@x","e":"2026-01-01","f":"x ","g":"","h":"x\ny\n",
     "i":"x\ny","j":"a: b","k":"trail \nx","l":"\ttab","m":"  a\nb","n":"~","o":"a\n\n","p":"it's","q":"say \"x\"","r":"é"}})")),
       R"(apiVersion: v1
@@ -180,7 +180,7 @@ data:
   r: é
 )");
   EXPECT_EQ(
-      dump(json::parse(
+      yaml::dump(json::parse(
           R"({"spec":{"ports":[{"name":"http","port":80},{"list":[["a"],[]]}],"empty":{},"none":null,"command":["sh","-c"]}})")),
       R"(spec:
   command:
@@ -270,9 +270,9 @@ TEST(YamlDump, ReadsBackAsItWas) {
                       {"int", -3},
                       {"yes", true}};
   const json::Value value(nested);
-  const std::string text = dump(value);
+  const std::string text = yaml::dump(value);
   EXPECT_EQ(parse(text), value) << text;
-  for (const auto& one : awkward) EXPECT_EQ(parse(dump(json::Value(one + "x"))), json::Value(one + "x"));
+  for (const auto& one : awkward) EXPECT_EQ(parse(yaml::dump(json::Value(one + "x"))), json::Value(one + "x"));
 }
 
 }  // namespace
