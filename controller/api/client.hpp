@@ -63,6 +63,7 @@ class WatchStream {
 struct Preconditions {
   std::optional<std::string> uid;
   std::optional<Revision> revision;
+  std::optional<store::Fence> fence;  // not a condition on the object, but on who may still delete
 };
 
 class Client {
