@@ -67,6 +67,7 @@ struct Instance {
   std::string config_hash;
   InstanceSpec::Runtime runtime = InstanceSpec::Runtime::Process;
   State state = State::Starting;
+  bool stopping = false;  // asked to stop, not gone yet
   std::int64_t pid = 0;  // of the process itself; 0 when it does not run
   std::string container_id;
   std::vector<InstancePort> ports;  // with host_port filled in
