@@ -17,7 +17,7 @@ namespace gantry::object {
 
 struct PrinterColumn {
   std::string name;
-  std::string type;    // string, integer, number, boolean, date
+  std::string type;  // string, integer, number, boolean, date
   std::string format;
   std::string description;
   std::int64_t priority = 0;  // over 0: -o wide only
@@ -38,7 +38,7 @@ struct Kind {
     std::string spec_path, status_path, selector_path;
   };
   std::optional<Scale> scale;
-  bool has_generation = true;  // false for the core kinds of api.md
+  bool has_generation = true;          // false for the core kinds of api.md
   std::vector<PrinterColumn> columns;  // Name is always first and is not listed here
   std::shared_ptr<const Schema> schema;
   json::Value definition;  // the CRD itself

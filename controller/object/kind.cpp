@@ -1,0 +1,132 @@
+#include "controller/object/kind.hpp"
+
+#include "controller/object/field_error.hpp"
+
+namespace gantry::object {
+
+using json::Value;
+
+namespace {
+
+constexpr std::string_view kNoGeneration = "gantry.dev/no-generation";
+
+[[noreturn]] void refuse(const std::string& name, std::vector<FieldError> causes) {
+  throw invalid_object("apiextensions.k8s.io", "CustomResourceDefinition", name, std::move(causes));
+}
+
+std::vector<std::string> strings(const Value* list) {
+  std::vector<std::string> out;
+  if (!list || !list->is_array()) return out;
+  for (const auto& item : list->as_array()) out.push_back(item.as_string());
+  return out;
+}
+
+std::vector<PrinterColumn> columns(const Value& version) {
+  std::vector<PrinterColumn> out;
+  const Value* list = version.find("additionalPrinterColumns");
+  if (!list || !list->is_array()) return out;
+  for (const auto& column : list->as_array()) {
+    out.push_back({column.string_or("name"), column.string_or("type"), column.string_or("format"),
+                   column.string_or("description"), column.int_or("priority", 0), column.string_or("jsonPath")});
+  }
+  return out;
+}
+
+// The version that is served: the first, and there must be one.
+const Value& served_version(const std::string& name, const Value& spec) {
+  const Value* versions = spec.find("versions");
+  if (!versions || !versions->is_array() || versions->as_array().empty()) refuse(name, {required("spec.versions")});
+  const Value& version = versions->as_array().front();
+  if (!version.at({"schema", "openAPIV3Schema"}))
+    refuse(name, {required("spec.versions[0].schema.openAPIV3Schema", "schemas are required")});
+  return version;
+}
+
+void check_names(const std::string& name, const Kind& kind, const std::string& scope) {
+  std::vector<FieldError> causes;
+  if (kind.version.empty()) causes.push_back(required("spec.versions[0].name"));
+  if (kind.kind.empty()) causes.push_back(required("spec.names.kind"));
+  if (kind.plural.empty()) causes.push_back(required("spec.names.plural"));
+  if (scope != "Namespaced" && scope != "Cluster") {
+    static const std::vector<std::string> kScopes{"Cluster", "Namespaced"};
+    causes.push_back(not_supported("spec.scope", Value(scope), kScopes));
+  }
+  for (std::size_t i = 0; i < kind.columns.size(); ++i) {
+    const std::string at = "spec.versions[0].additionalPrinterColumns[" + std::to_string(i) + "]";
+    if (kind.columns[i].name.empty()) causes.push_back(required(at + ".name"));
+    if (kind.columns[i].json_path.empty()) causes.push_back(required(at + ".jsonPath"));
+  }
+  if (!causes.empty()) refuse(name, std::move(causes));
+}
+
+}  // namespace
+
+KindPtr kind_from_definition(const Value& crd) {
+  const Value* name_value = crd.at({"metadata", "name"});
+  const std::string name = name_value && name_value->is_string() ? name_value->as_string() : std::string();
+  const Value* spec = crd.find("spec");
+  if (!spec || !spec->is_object()) refuse(name, {required("spec")});
+  const Value& version = served_version(name, *spec);
+
+  auto kind = std::make_shared<Kind>();
+  kind->definition = crd;
+  kind->group = spec->string_or("group");
+  kind->version = version.string_or("name");
+  if (const Value* names = spec->find("names")) {
+    kind->kind = names->string_or("kind");
+    kind->plural = names->string_or("plural");
+    kind->singular = names->string_or("singular");
+    kind->short_names = strings(names->find("shortNames"));
+    kind->categories = strings(names->find("categories"));
+  }
+  if (kind->singular.empty()) {
+    for (const char c : kind->kind) kind->singular += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  const std::string scope = spec->string_or("scope", "Namespaced");
+  kind->namespaced = scope == "Namespaced";
+  const Value* subresources = version.find("subresources");
+  kind->has_status = subresources && subresources->find("status");
+  if (const Value* scale = subresources ? subresources->find("scale") : nullptr) {
+    kind->scale = Kind::Scale{scale->string_or("specReplicasPath"), scale->string_or("statusReplicasPath"),
+                              scale->string_or("labelSelectorPath")};
+  }
+  const Value* no_generation = crd.at({"metadata", "annotations", kNoGeneration});
+  kind->has_generation = !(no_generation && no_generation->is_string() && no_generation->as_string() == "true");
+  kind->columns = columns(version);
+  check_names(name, *kind, scope);
+  try {
+    kind->schema = Schema::compile(*version.at({"schema", "openAPIV3Schema"}));
+  } catch (const Error& error) {  // says which definition it is
+    auto causes = error.causes;
+    for (auto& cause : causes) cause.field = "spec.versions[0].schema." + cause.field;
+    if (causes.empty()) throw;
+    refuse(name, std::move(causes));
+  }
+  kind->resource = Resource::of(kind->group, kind->plural);
+  return kind;
+}
+
+KindTable::KindTable(std::vector<KindPtr> kinds) : kinds_(std::move(kinds)) {}
+
+KindPtr KindTable::find(std::string_view group, std::string_view version, std::string_view plural) const {
+  for (const auto& kind : kinds_) {
+    if (kind->plural == plural && kind->group == group && kind->version == version) return kind;
+  }
+  return nullptr;
+}
+
+KindPtr KindTable::find(Resource resource) const {
+  for (const auto& kind : kinds_) {
+    if (kind->resource == resource) return kind;
+  }
+  return nullptr;
+}
+
+KindPtr KindTable::find_kind(std::string_view api_version, std::string_view kind_name) const {
+  for (const auto& kind : kinds_) {
+    if (kind->kind == kind_name && kind->api_version() == api_version) return kind;
+  }
+  return nullptr;
+}
+
+}  // namespace gantry::object
