@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "controller/base/log.hpp"
 #include "controller/object/jsonpath.hpp"
 
 namespace gantry::reconcilers::app {
@@ -106,7 +107,10 @@ class Resolver {
 
   static Secret read(const Resource& resource, const json::Value& value) {
     const std::string text = value.is_string() ? value.as_string() : std::string();
-    return Secret(resource == secrets() ? decoded_base64(text) : text);
+    if (resource != secrets()) return Secret(text);
+    std::string plain = decoded_base64(text);
+    log::redact(plain);
+    return Secret(std::move(plain));
   }
 
   // Each object is read once, however many variables come from it.
@@ -162,26 +166,6 @@ class Resolver {
 };
 
 }  // namespace
-
-std::vector<Key> environment_references(const json::Value& pod_template, const std::string& ns,
-                                        const object::KindTable& kinds) {
-  std::vector<Key> keys;
-  const auto refer = [&](const json::Value* ref, Resource resource) {
-    if (ref) keys.push_back({resource, ns, ref->string_or("name")});
-  };
-  for (const auto& from : list_of(pod_template, "envFrom")) {
-    refer(from.find("secretRef"), secrets());
-    refer(from.find("configMapRef"), config_maps());
-  }
-  for (const auto& variable : list_of(pod_template, "env")) {
-    refer(variable.at({"valueFrom", "secretKeyRef"}), secrets());
-    refer(variable.at({"valueFrom", "configMapKeyRef"}), config_maps());
-    if (const auto* field = variable.at({"valueFrom", "objectFieldRef"})) {
-      if (const auto kind = kind_named(kinds, field->string_or("kind"))) refer(field, kind->resource);
-    }
-  }
-  return keys;
-}
 
 Task<Environment> resolve_environment(api::Client& client, const object::KindTable& kinds,
                                       const json::Value& pod_template, const json::Value& app, std::string ns) {

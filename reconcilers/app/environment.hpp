@@ -16,10 +16,6 @@ struct Environment {
   std::vector<std::string> missing;  // for people: 'Secret "db" has no key "url" (env DATABASE_URL)'; not the values
 };
 
-// What a template's env and envFrom refer to, so that a change of it wakes the App. ns is the App's.
-std::vector<object::Key> environment_references(const json::Value& pod_template, const std::string& ns,
-                                                const object::KindTable& kinds);
-
 // Reads `env` and `envFrom` of the template. app is the App's own JSON, for fieldRef.
 Task<Environment> resolve_environment(api::Client& client, const object::KindTable& kinds,
                                       const json::Value& pod_template, const json::Value& app, std::string ns);

@@ -1,0 +1,186 @@
+#include <algorithm>
+
+#include "controller/base/log.hpp"
+#include "controller/object/quantity.hpp"
+#include "reconcilers/app/app_reconciler.hpp"
+#include "reconcilers/app/app_seen.hpp"
+
+namespace gantry::reconcilers::app {
+namespace {
+
+using Verb = runtime::Action::Verb;
+
+const object::Resource& releases_resource() {
+  static const auto resource = object::Resource::of("gantry.dev", "releases");
+  return resource;
+}
+
+constexpr std::size_t kEvidenceLines = 200;
+
+}  // namespace
+
+Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action, runtime::Notes& notes) {
+  const auto& seen = static_cast<const AppSeen&>(what);
+  if (action.type == "copy") {
+    co_await parts_.code.stage(action.target, action.after.as_string());
+  } else if (action.type == "image") {
+    co_await parts_.host.ensure_image(action.target);
+    co_await make_release(subject, seen, action, notes);
+  } else if (action.type == "release" && action.verb == Verb::Create) {
+    co_await make_release(subject, seen, action, notes);
+  } else if (action.type == "release" && action.verb == Verb::Update) {
+    co_await set_release_phase(subject, seen, action, notes);
+  } else if (action.type == "release") {
+    co_await parts_.client.remove({releases_resource(), subject.key().ns, action.target});
+  } else if (action.verb == Verb::Create) {
+    co_await start_instance(subject, seen, action, notes);
+  } else if (action.type == "record") {
+    co_await parts_.host.remove(action.detail.string_or("instance"), true);
+  } else {
+    co_await parts_.host.stop(action.detail.string_or("instance"));
+    notes.note({.warning = action.reason.starts_with("its health"), .reason = "Stopping", .message = action.target + ": " + action.reason});
+  }
+}
+
+Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action&, runtime::Notes& notes) {
+  const Choice& choice = seen.choice;
+  json::Object spec;
+  spec.set("appRef", json::Object{{"name", subject.key().name}});
+  spec.set("revision", choice.revision);
+  spec.set("cause", choice.cause);
+  const json::Value& made_of = choice.copy ? choice.copy->pod_template : seen.pod_template;
+  if (const json::Value* source = made_of.find("source")) spec.set("source", *source);
+  if (choice.copy) {
+    spec.set("template", choice.copy->pod_template);
+    spec.set("sourceDigest", choice.copy->source_digest);
+    spec.set("specHash", choice.copy->spec_hash);
+    spec.set("configHash", choice.copy->config_hash);
+    spec.set("heldFor", seen.spec_hash);
+    spec.set("rollbackRequest", subject.annotation("gantry.dev/rollback-to"));
+  } else {
+    std::string digest = seen.source_digest;
+    if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty()) digest = co_await parts_.host.ensure_image(image->as_string());
+    const std::string written = json::dump(seen.pod_template) + "\n" + digest;
+    spec.set("template", seen.pod_template);
+    spec.set("sourceDigest", digest);
+    spec.set("specHash", digest == seen.source_digest ? seen.spec_hash : sha256(written));
+    json::Object values;
+    for (const auto& [name, value] : seen.environment.values) values.set(name, value.reveal());
+    spec.set("configHash", digest == seen.source_digest ? seen.config_hash : hmac_sha256(parts_.hash_key, written + "\n" + json::dump(json::Value(std::move(values)))));
+  }
+  const std::string name = release_name(subject.key().name, choice.revision);
+  json::Object owner{{"apiVersion", subject.json.string_or("apiVersion")}, {"kind", subject.json.string_or("kind")}, {"name", subject.key().name},
+                     {"uid", subject.meta().uid}, {"controller", true}, {"blockOwnerDeletion", true}};
+  json::Object metadata{{"name", name}, {"namespace", subject.key().ns}, {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
+                        {"ownerReferences", json::Array{json::Value(std::move(owner))}}};
+  json::Object release{{"apiVersion", subject.json.string_or("apiVersion")}, {"kind", "Release"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
+  try {
+    co_await parts_.client.create(releases_resource(), json::Value(std::move(release)), {.field_manager = "gantry-app"});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::AlreadyExists) throw;  // made just before a crash: the next look finds it
+  }
+  notes.note({.warning = false, .reason = "ReleaseCreated", .message = "release " + name + ": " + choice.cause});
+}
+
+Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes) {
+  const std::string phase = action.after.string_or("phase");
+  json::Object status{{"phase", phase}};
+  const std::string now = format_time(seen.wall);
+  if (phase == "Progressing") status.set("started", now);
+  if (phase == "Active" || phase == "Failed") status.set("finished", now);
+  if (phase == "Failed") {
+    json::Object evidence;
+    for (const auto& one : seen.instances) {
+      if (one.instance.release != action.target) continue;
+      if (one.instance.state == providers::Instance::State::Exited) evidence.set("exitCode", one.instance.exit_code);
+      if (!one.health.message.empty()) evidence.set("probe", one.health.message);
+      evidence.set("log", log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines)));
+    }
+    status.set("evidence", std::move(evidence));
+  }
+  co_await parts_.client.patch_status({releases_resource(), subject.key().ns, action.target}, api::PatchType::Merge,
+                                      json::Value(json::Object{{"status", std::move(status)}}), {.field_manager = "gantry-app"});
+  if (phase == "Failed") notes.note({.warning = true, .reason = "RolloutFailed", .message = "release " + action.target + ": " + action.reason});
+  if (phase == "Active") notes.note({.warning = false, .reason = "RolloutComplete", .message = "release " + action.target + ": " + action.reason});
+}
+
+providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot, int attempt) const {
+  const ReleaseView& release = *seen.choice.run;
+  const json::Value& pod_template = release.pod_template;
+  providers::InstanceSpec spec;
+  spec.id = subject.meta().uid.substr(0, 8) + "-" + std::to_string(release.revision) + "-" + std::to_string(slot) + "-" + std::to_string(attempt);
+  spec.owner_uid = subject.meta().uid;
+  spec.owner_namespace = subject.key().ns;
+  spec.owner_name = subject.key().name;
+  spec.release = release.name;
+  spec.slot = slot;
+  spec.config_hash = release.config_hash;
+  spec.runtime = is_docker(pod_template) ? providers::InstanceSpec::Runtime::Docker : providers::InstanceSpec::Runtime::Process;
+  for (const auto* field : {"command", "args"}) {
+    const json::Value* words = pod_template.find(field);
+    if (!words || !words->is_array()) continue;
+    for (const auto& word : words->as_array()) spec.command.push_back(word.as_string());
+  }
+  if (const json::Value* image = pod_template.at({"source", "image", "ref"})) spec.image = image->as_string();
+  spec.working_directory = parts_.code.staged(release.source_digest);
+  if (const std::string inside = pod_template.string_or("workingDirectory"); !inside.empty()) {
+    spec.working_directory = inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;
+  }
+  spec.env = seen.environment.values;
+  if (const json::Value* ports = pod_template.find("ports"); ports && ports->is_array()) {
+    const auto kept = seen.kept_ports.find(slot);
+    for (const auto& port : ports->as_array()) {
+      providers::InstancePort wish;
+      wish.name = port.string_or("name");
+      wish.port = static_cast<int>(port.int_or("port", 0));
+      wish.host_port = static_cast<int>(port.int_or("hostPort", 0));
+      wish.fixed = wish.host_port != 0;
+      wish.protocol = port.string_or("protocol", "TCP");
+      if (!wish.fixed && spec.ports.empty() && kept != seen.kept_ports.end()) wish.host_port = kept->second;
+      spec.ports.push_back(wish);
+    }
+  }
+  if (const json::Value* volumes = pod_template.find("volumes"); volumes && volumes->is_array()) {
+    for (const auto& volume : volumes->as_array()) {
+      spec.volumes.push_back({volume.string_or("name"), volume.string_or("mountPath"), volume.string_or("hostPath"), volume.bool_or("readOnly", false)});
+    }
+  }
+  if (const json::Value* resources = pod_template.find("resources")) {
+    const auto quantity = [&](const char* name) -> std::optional<object::Quantity> {
+      const json::Value* value = resources->find(name);
+      if (!value) return std::nullopt;
+      return object::Quantity::parse(value->is_string() ? value->as_string() : std::to_string(value->as_int()));
+    };
+    if (const auto cpu = quantity("cpu")) spec.cpu_millis = cpu->milli();
+    if (const auto memory = quantity("memory")) spec.memory_bytes = memory->value();
+  }
+  spec.stop_grace = std::chrono::seconds(pod_template.int_or("stopGraceSeconds", 10));
+  return spec;
+}
+
+Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes) {
+  const int slot = static_cast<int>(action.detail.int_or("slot", 0));
+  const int attempt = static_cast<int>(action.detail.int_or("attempt", 1));
+  auto& memory = memory_[subject.meta().uid].slots[{seen.choice.run->name, slot}];
+  std::optional<Error> failure;
+  try {
+    const auto started = co_await parts_.host.start(instance_spec(subject, seen, slot, attempt));
+    memory.start_failure.clear();
+    std::string where;
+    for (const auto& port : started.ports) where += " " + port.name + "=" + std::to_string(port.host_port);
+    const bool again = attempt > 1;
+    notes.note({.warning = again, .reason = again ? "Restarted" : "Started",
+                .message = action.target + (again ? ": " + action.reason + "; started again" : " of release " + seen.choice.run->name) + (where.empty() ? "" : ", ports" + where)});
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) co_return;
+  // A start that cannot work is one more failed try of this slot, with its back-off: whatever else serves goes on.
+  memory.start_failure = failure->message();
+  memory.attempt = attempt;
+  memory.crashes.failed(Duration::zero());
+  memory.retry_at = parts_.reactor.now() + std::max<Duration>(memory.crashes.delay(), std::chrono::milliseconds(500));
+  notes.note({.warning = true, .reason = failure->code() == ErrorCode::Conflict ? "PortInUse" : "StartFailed", .message = action.target + ": " + failure->message()});
+}
+
+}  // namespace gantry::reconcilers::app

@@ -1,0 +1,156 @@
+#include <algorithm>
+
+#include "reconcilers/app/app_reconciler.hpp"
+#include "reconcilers/app/app_seen.hpp"
+
+namespace gantry::reconcilers::app {
+namespace {
+
+using providers::Instance;
+
+// "<uid8>-<revision>-<slot>-<attempt>": see AppReconciler::instance_spec().
+int attempt_of(const std::string& id) { return std::atoi(id.substr(id.rfind('-') + 1).c_str()); }
+
+std::string spec_text(const json::Value& pod_template, const std::string& source_digest) { return json::dump(pod_template) + "\n" + source_digest; }
+
+std::string environment_text(const Environment& environment) {
+  json::Object values;
+  for (const auto& [name, value] : environment.values) values.set(name, value.reveal());
+  return json::dump(json::Value(std::move(values)));
+}
+
+}  // namespace
+
+AppReconciler::AppReconciler(Parts parts)
+    : parts_(std::move(parts)), health_(parts_.reactor, parts_.probe, [this](const std::string& uid) { wake(uid); }) {
+  parts_.host.on_change([this](const std::string& uid) { wake(uid); });
+}
+
+void AppReconciler::wake(const std::string& uid) {
+  if (const auto known = memory_.find(uid); known != memory_.end()) parts_.wake(known->second.key);
+}
+
+Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
+  auto seen = std::make_shared<AppSeen>();
+  seen->now = parts_.reactor.now();
+  seen->wall = parts_.reactor.clock().wall();
+  co_await observe_releases(subject, *seen);
+  if (!subject.meta().deleting) {
+    seen->pod_template = template_of(subject.json);
+    seen->environment = co_await resolve_environment(parts_.client, parts_.kinds, seen->pod_template, subject.json, subject.key().ns);
+    co_await observe_source(subject.json, *seen);
+    const std::string written = spec_text(seen->pod_template, seen->source_digest);
+    seen->spec_hash = sha256(written);
+    seen->config_hash = hmac_sha256(parts_.hash_key, written + "\n" + environment_text(seen->environment));
+    const json::Value* strategy = subject.json.at({"spec", "strategy"});
+    seen->choice = choose_release({.spec_hash = seen->spec_hash,
+                                   .config_hash = seen->config_hash,
+                                   .rollback_to = subject.annotation("gantry.dev/rollback-to"),
+                                   .auto_rollback = !strategy || strategy->bool_or("autoRollback", true)},
+                                  seen->releases);
+  }
+  co_await observe_instances(subject, *seen);
+  co_return seen;
+}
+
+Task<> AppReconciler::observe_source(const json::Value& app, AppSeen& seen) {
+  const json::Value* code = app.at({"spec", "source", "code", "path"});
+  const json::Value* image = app.at({"spec", "source", "image", "ref"});
+  if (code) {
+    try {
+      seen.source_digest = co_await parts_.code.digest(code->as_string());
+      seen.source_ready = !parts_.code.staged(seen.source_digest).empty();
+    } catch (const Error& error) {
+      seen.source_problem = error.message();
+    }
+    co_return;
+  }
+  if (!image) {
+    seen.source_ready = true;
+    co_return;
+  }
+  // A tag is resolved once, for the release that first uses it; a moved tag is no reason to change what runs.
+  for (auto release = seen.releases.rbegin(); release != seen.releases.rend(); ++release) {
+    const json::Value* ref = release->pod_template.at({"source", "image", "ref"});
+    if (!ref || !(*ref == *image) || release->source_digest.empty()) continue;
+    seen.source_digest = release->source_digest;
+    seen.source_ready = true;
+    break;
+  }
+}
+
+Task<> AppReconciler::observe_releases(const runtime::Subject& subject, AppSeen& seen) {
+  static const auto kReleases = object::Resource::of("gantry.dev", "releases");
+  api::ListOptions options;
+  options.ns = subject.key().ns;
+  options.label_selector = "gantry.dev/app=" + subject.key().name;
+  const api::List list = co_await parts_.client.list(kReleases, options);
+  for (const auto& object : list.items) {
+    const auto& owners = object->meta().owners;
+    const bool ours = std::any_of(owners.begin(), owners.end(), [&](const auto& owner) { return owner.uid == subject.meta().uid; });
+    if (ours && !object->meta().deleting) seen.releases.push_back(read_release(*object));
+  }
+  std::sort(seen.releases.begin(), seen.releases.end(), [](const auto& a, const auto& b) { return a.revision < b.revision; });
+}
+
+Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen& seen) {
+  const std::string& uid = subject.meta().uid;
+  auto& memory = memory_[uid];
+  memory.key = subject.key();
+  for (auto& instance : co_await parts_.host.list(uid)) {
+    SeenInstance one{std::move(instance), {}, {}};
+    const Instance& it = one.instance;
+    one.replica.id = it.id;
+    one.replica.release = it.release;
+    one.replica.slot = it.slot;
+    one.replica.attempt = attempt_of(it.id);
+    auto& slot = memory.slots[{it.release, it.slot}];
+    for (const auto& port : it.ports) {
+      if (slot.host_port == 0) slot.host_port = port.host_port;
+    }
+    if (it.state == Instance::State::Exited) {
+      one.replica.phase = Replica::Phase::Exited;
+      if (one.replica.attempt >= slot.attempt && slot.counted != it.id) {
+        slot.counted = it.id;
+        slot.crashes.failed(it.finished - it.started);
+        slot.retry_at = seen.now + slot.crashes.delay();
+      }
+      one.replica.retry_at = slot.retry_at;
+    }
+    slot.attempt = std::max(slot.attempt, one.replica.attempt);
+    seen.instances.push_back(std::move(one));
+  }
+  watch_health(subject, seen);
+
+  if (const ReleaseView* run = seen.choice.run) {
+    seen.target = rollout_target(subject.json, run->name);
+    const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
+    seen.past_deadline = seen.wall - run->created > std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600);
+    std::vector<Replica> replicas;
+    for (const auto& one : seen.instances) replicas.push_back(one.replica);
+    // A try that could not even be started left no instance; it stands in the slot all the same.
+    for (const auto& [key, slot] : memory.slots) {
+      if (key.first != run->name) continue;
+      seen.kept_ports[key.second] = slot.host_port;
+      if (slot.start_failure.empty()) continue;
+      seen.start_failures[key.second] = slot.start_failure;
+      replicas.push_back({"", run->name, key.second, slot.attempt, Replica::Phase::Exited, slot.retry_at});
+    }
+    seen.rollout = next_steps(seen.target, replicas, seen.now);
+  }
+}
+
+void AppReconciler::watch_health(const runtime::Subject& subject, AppSeen& seen) {
+  std::vector<std::string> alive;
+  for (auto& one : seen.instances) {
+    if (one.instance.state == Instance::State::Exited) continue;
+    alive.push_back(one.instance.id);
+    health_.watch(subject.meta().uid, one.instance.id, health_check_of(subject.json, one.instance));
+    one.health = health_.find(one.instance.id).value_or(Health{});
+    one.replica.phase = one.health.ready ? Replica::Phase::Ready : one.health.sick ? Replica::Phase::Sick : Replica::Phase::Starting;
+    if (one.instance.stopping) one.replica.phase = Replica::Phase::Stopping;
+  }
+  health_.keep_only(subject.meta().uid, alive);
+}
+
+}  // namespace gantry::reconcilers::app

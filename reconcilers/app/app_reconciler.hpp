@@ -1,0 +1,91 @@
+// Makes an App run on this machine: its source made ready, a Release for each configuration, an instance for each replica,
+// each asked for its health for ever after. The decisions are in releases.hpp and rollout.hpp; here is the doing.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/api/client.hpp"
+#include "controller/base/random.hpp"
+#include "controller/object/kind.hpp"
+#include "controller/runtime/reconciler.hpp"
+#include "providers/workload_host.hpp"
+#include "reconcilers/app/health_monitor.hpp"
+#include "reconcilers/app/rollout.hpp"
+
+namespace gantry::reconcilers::app {
+
+// Code folders, made ready to run: hashed, and copied so that editing the folder does not change a running release.
+class CodeFolders {
+ public:
+  virtual ~CodeFolders() = default;
+  // "sha256:..." of the folder's content. Error(NotFound) when it is not there.
+  virtual Task<std::string> digest(std::string path) = 0;
+  // Where the copy with this digest lies; empty when it has not been made.
+  virtual std::string staged(const std::string& digest) const = 0;
+  virtual Task<> stage(std::string path, std::string digest) = 0;
+};
+
+struct AppSeen;
+
+class AppReconciler final : public runtime::Reconciler {
+ public:
+  struct Parts {
+    Reactor& reactor;
+    api::Client& client;
+    const object::KindTable& kinds;
+    providers::WorkloadHost& host;
+    CodeFolders& code;
+    HealthMonitor::Probe probe;
+    // Keys the hash over environment values, so that a Release does not let anybody guess a Secret.
+    std::string hash_key;
+    // Asks for a look at this App.
+    std::function<void(const object::Key&)> wake;
+  };
+  explicit AppReconciler(Parts parts);
+
+  Task<runtime::SeenPtr> observe(const runtime::Subject& subject) override;
+  runtime::Plan plan(const runtime::Subject& subject, const runtime::Seen& seen) override;
+  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action, runtime::Notes& notes) override;
+  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Plan& plan) override;
+
+ private:
+  void wake(const std::string& uid);
+  Task<> observe_source(const json::Value& app, AppSeen& seen);
+  Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
+  Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
+  void watch_health(const runtime::Subject& subject, AppSeen& seen);
+
+  void plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  runtime::Plan plan_removal(const AppSeen& seen);
+
+  Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
+  Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
+  Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
+  providers::InstanceSpec instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot, int attempt) const;
+
+  // What is known of one slot's tries and is not worth keeping over a restart.
+  struct SlotMemory {
+    CrashCount crashes;
+    std::string counted;        // the last instance whose end was counted
+    int attempt = 0;            // the last try, also when it could not even be started
+    Instant retry_at{};
+    std::string start_failure;  // why the last try could not be started; empty when it was
+    int host_port = 0;          // the slot's address is kept over restarts
+  };
+  using SlotKey = std::pair<std::string, int>;  // release, slot
+  struct AppMemory {
+    object::Key key;
+    std::map<SlotKey, SlotMemory> slots;
+  };
+
+  Parts parts_;
+  HealthMonitor health_;
+  std::map<std::string, AppMemory> memory_;  // by App uid
+};
+
+}  // namespace gantry::reconcilers::app
