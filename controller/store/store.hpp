@@ -36,6 +36,7 @@ struct Event {
   const std::string& frame() const;
 
  private:
+  friend class Ring;  // takes the frame back once nobody sends it any more
   mutable std::string frame_;
 };
 using EventPtr = std::shared_ptr<const Event>;
@@ -87,7 +88,7 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  virtual Revision revision() const = 0;        // the newest that is durable
+  virtual Revision revision() const = 0;         // the newest that is durable
   virtual Revision oldest_revision() const = 0;  // a watch may start at this or later; older is Expired
 
   virtual ObjectPtr find(const Key& key) const = 0;  // null when absent
