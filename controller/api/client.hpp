@@ -81,6 +81,8 @@ class Client {
   virtual Task<ObjectPtr> update_status(Resource resource, json::Value object, WriteOptions options = {}) = 0;
   virtual Task<ObjectPtr> patch(Key key, PatchType type, json::Value patch, WriteOptions options = {}) = 0;
   virtual Task<ObjectPtr> patch_status(Key key, PatchType type, json::Value patch, WriteOptions options = {}) = 0;
+  // Namespaces only: takes over spec.finalizers (PUT .../finalize). When that empties them, a deleted one is gone.
+  virtual Task<ObjectPtr> finalize(Resource resource, json::Value object, WriteOptions options = {}) = 0;
   // Absent already is Error(NotFound). Returns once the deletion is stored, not when finalizers are done.
   virtual Task<> remove(Key key, Preconditions preconditions = {}, std::string propagation = "Background") = 0;
 };
