@@ -1,5 +1,5 @@
-// What a reconciler would do, as data. gantry plan, server-side dry-run, read-only mode and the tests read the same Plan
-// that act() follows.
+// What a reconciler would do, as data. gantry plan, server-side dry-run, read-only mode and the tests read the same
+// Plan that act() follows.
 #pragma once
 
 #include <optional>

@@ -27,7 +27,7 @@ struct Subject {
   json::Value json;
   const object::Key& key() const { return stored->key(); }
   const object::Meta& meta() const { return stored->meta(); }
-  bool paused() const;  // annotation gantry.dev/paused: "true"
+  bool paused() const;    // annotation gantry.dev/paused: "true"
   bool retained() const;  // annotation gantry.dev/deletion-policy: Retain
   std::string annotation(std::string_view name) const;
 };
@@ -70,7 +70,8 @@ class Reconciler {
   // Looks, and changes nothing. Called for objects that are being deleted too.
   virtual Task<SeenPtr> observe(const Subject& subject) = 0;
   // Pure. For an object that is being deleted: what must still be removed; empty means the finalizer may go. A plan
-  // that is blocked, or says when to look again, is not empty: that is how to wait for something that is on its way out.
+  // that is blocked, or says when to look again, is not empty: that is how to wait for something that is on its way
+  // out.
   virtual Plan plan(const Subject& subject, const Seen& seen) = 0;
   // Does exactly this action, the plan's first.
   virtual Task<> act(const Subject& subject, const Seen& seen, const Action& action, Notes& notes) = 0;
