@@ -5,11 +5,14 @@
 namespace gantry::object {
 
 const std::string* Meta::label(std::string_view key) const {
-  const auto at = std::lower_bound(labels.begin(), labels.end(), key, [](const auto& label, std::string_view k) { return label.first < k; });
+  const auto at = std::lower_bound(labels.begin(), labels.end(), key,
+                                   [](const auto& label, std::string_view k) { return label.first < k; });
   return at != labels.end() && at->first == key ? &at->second : nullptr;
 }
 
-bool Meta::has_finalizer(std::string_view name) const { return std::find(finalizers.begin(), finalizers.end(), name) != finalizers.end(); }
+bool Meta::has_finalizer(std::string_view name) const {
+  return std::find(finalizers.begin(), finalizers.end(), name) != finalizers.end();
+}
 
 std::string Encoded::with(Revision revision) const {
   const std::string digits = std::to_string(revision);
@@ -91,8 +94,9 @@ Meta meta_of(const json::Value& object) {
   }
   if (const auto* owners = metadata->find("ownerReferences"); owners && owners->is_array()) {
     for (const auto& owner : owners->as_array()) {
-      meta.owners.push_back({owner.string_or("uid"), owner.string_or("apiVersion"), owner.string_or("kind"), owner.string_or("name"),
-                             owner.bool_or("controller", false), owner.bool_or("blockOwnerDeletion", false)});
+      meta.owners.push_back({owner.string_or("uid"), owner.string_or("apiVersion"), owner.string_or("kind"),
+                             owner.string_or("name"), owner.bool_or("controller", false),
+                             owner.bool_or("blockOwnerDeletion", false)});
     }
   }
   return meta;
