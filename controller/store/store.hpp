@@ -49,15 +49,15 @@ struct Fence {
 };
 
 struct WriteOptions {
-  std::optional<Fence> fence;
+  std::optional<Fence> fence{};
 };
 
 struct ListOptions {
-  std::optional<std::string> ns;                       // absent: all namespaces
-  std::function<bool(const object::Object&)> matches;  // empty: everything
-  std::size_t limit = 0;                               // 0: all
-  std::string after_ns, after_name;                    // start behind this key; both empty: at the beginning
-  std::optional<Revision> at;                          // the state at exactly this revision
+  std::optional<std::string> ns{};                       // absent: all namespaces
+  std::function<bool(const object::Object&)> matches{};  // empty: everything
+  std::size_t limit = 0;                                 // 0: all
+  std::string after_ns{}, after_name{};                  // start behind this key; both empty: at the beginning
+  std::optional<Revision> at{};                          // the state at exactly this revision
 };
 
 struct Page {
