@@ -19,10 +19,12 @@ endif()
 # Boost 1.74 looks for coroutines under their old names; Clang needs to be told.
 add_compile_definitions(BOOST_ASIO_HAS_CO_AWAIT=1 BOOST_ASIO_HAS_STD_COROUTINE=1 BOOST_ASIO_NO_DEPRECATED
                         BOOST_BEAST_USE_STD_STRING_VIEW SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
-# libstdc++ 12 uses its own deprecated get_temporary_buffer in stable_sort.
-add_compile_options(-Wno-deprecated-declarations)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
                     -fno-omit-frame-pointer)
+# libstdc++ 12 uses its own deprecated get_temporary_buffer in stable_sort.
+add_compile_options(-Wno-deprecated-declarations)
+# Options are structs with defaults: naming only what differs is the point of them.
+add_compile_options(-Wno-unknown-warning-option -Wno-missing-designated-field-initializers)
 add_link_options(-fuse-ld=lld -Wl,--as-needed)
 
 set(GANTRY_SANITIZE "" CACHE STRING "address,undefined or thread")

@@ -146,13 +146,8 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     }
   }
   if (const json::Value* resources = pod_template.find("resources")) {
-    const auto quantity = [&](const char* name) -> std::optional<object::Quantity> {
-      const json::Value* value = resources->find(name);
-      if (!value) return std::nullopt;
-      return object::Quantity::parse(value->is_string() ? value->as_string() : std::to_string(value->as_int()));
-    };
-    if (const auto cpu = quantity("cpu")) spec.cpu_millis = cpu->milli();
-    if (const auto memory = quantity("memory")) spec.memory_bytes = memory->value();
+    if (const json::Value* cpu = resources->find("cpu")) spec.cpu_millis = object::milli_of(*cpu);
+    if (const json::Value* memory = resources->find("memory")) spec.memory_bytes = object::units_of(*memory);
   }
   spec.stop_grace = std::chrono::seconds(pod_template.int_or("stopGraceSeconds", 10));
   return spec;

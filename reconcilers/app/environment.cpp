@@ -96,7 +96,7 @@ class Resolver {
     } else if (const auto* field = from->find("objectFieldRef")) {
       value = co_await field_of(*field, missing);
     } else if (const auto* own = from->find("fieldRef")) {
-      value = Secret(object::JsonPath::parse_field(own->string_or("fieldPath")).text(app_));
+      value = Secret(object::JsonPath::parse(own->string_or("fieldPath")).print(app_));
     }
     if (value) out.values.emplace_back(name, std::move(*value));
     if (!missing.empty()) out.missing.push_back(missing + " (env " + name + ")");
@@ -150,7 +150,7 @@ class Resolver {
       missing = kind_name + " \"" + name + "\" does not exist";
       co_return std::nullopt;
     }
-    const std::string value = object::JsonPath::parse_field(path).text(*object);
+    const std::string value = object::JsonPath::parse(path).print(*object);
     if (value.empty()) {
       missing = kind_name + " \"" + name + "\" has no " + path + " yet";
       co_return std::nullopt;
