@@ -434,7 +434,7 @@ Task<> ProcessHost::remove(std::string id, bool logs_too) {
     if (!logs_too) co_return;
     // Forgotten before, and now its logs go too.
     co_await blocking_.run(reactor_, [folder = folder_of(id)] {
-      if (files::exists(folder) && lock_holder(folder) == 0) remove_folder(folder);
+      if (files::exists(folder + "/forgotten.json")) remove_folder(folder);
     });
     co_return;
   }
