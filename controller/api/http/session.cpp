@@ -1,0 +1,398 @@
+#include "controller/api/http/session.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include "controller/api/http/gzip.hpp"
+#include "controller/base/log.hpp"
+
+namespace gantry::api::http {
+
+namespace {
+
+const log::Logger kLog("http");
+
+constexpr std::size_t kGzipFrom = 128 << 10;   // bytes; as kube-apiserver
+constexpr std::size_t kRequestsInARow = 32;    // of one pipelining client, before others get a turn
+constexpr std::size_t kBytesInARow = 1 << 20;  // written for one client, likewise
+constexpr std::size_t kLingerBytes = 8 << 20;  // read and thrown away after a refusal
+constexpr std::size_t kInputWhileStreaming = 64 << 10;
+
+// Beside a body that is being sent: the pieces as texts.
+std::vector<std::string_view> texts_of(const std::vector<Piece>& pieces, std::size_t room_before,
+                                       std::size_t room_after, std::size_t& length) {
+  std::vector<std::string_view> texts;
+  texts.reserve(room_before + pieces.size() + room_after);
+  texts.resize(room_before);
+  length = 0;
+  for (const auto& piece : pieces) {
+    texts.push_back(text_of(piece));
+    length += texts.back().size();
+  }
+  return texts;
+}
+
+HttpResponse plain_text(int status, std::string message) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "text/plain; charset=utf-8";
+  message += '\n';
+  response.body.emplace_back(std::move(message));
+  return response;
+}
+
+// Kubernetes clients read a Status; where none of its reasons fits, people read the text.
+HttpResponse response_for(const RequestReader::Refusal& refusal) {
+  if (refusal.status == 400) return status_response(Error(ErrorCode::BadRequest, refusal.message));
+  if (refusal.status == 413) return status_response(Error(ErrorCode::TooLarge, refusal.message));
+  return plain_text(refusal.status, refusal.message);
+}
+
+std::string chunk_head(std::size_t length) {
+  std::array<char, 24> text;
+  const int size = std::snprintf(text.data(), text.size(), "%zx\r\n", length);
+  return std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<Core> core, int descriptor, bool over_limit)
+    : core_(std::move(core)),
+      stream_(core_->reactor, descriptor),
+      reader_(core_->options.limits),
+      over_limit_(over_limit) {
+  core_->add(*this);
+}
+
+Session::~Session() { core_->remove(*this); }
+
+Task<> Session::run(std::shared_ptr<Session> self) {
+  try {
+    co_await self->serve();
+  } catch (const std::exception& error) {  // tidy: the HTTP route's catch; out of memory ends one connection, not all
+    kLog.error("a connection failed; this is a bug", {{"error", error.what()}});
+  }
+  self->stream_.close();
+}
+
+Task<> Session::serve() {
+  if (core_->tls && !co_await handshake()) co_return;
+  while (!closing_) {
+    const Input input = co_await read_request();
+    if (input == Input::Gone) break;
+    bool sent = false;
+    if (input == Input::Refused) {
+      closing_ = true;
+      sent = co_await send(std::move(*refusal_));
+      if (sent) co_await linger();
+      break;
+    }
+    closing_ = !reader_.keep_alive() || core_->draining();
+    if (!co_await answer()) break;
+    closing_ = closing_ || core_->draining();
+    if (++unyielded_ >= kRequestsInARow) {
+      unyielded_ = 0;
+      co_await asio::post(core_->reactor.executor(), use_task);
+    }
+  }
+}
+
+Task<bool> Session::handshake() {
+  enter(Phase::Handshake, core_->options.limits.handshake);
+  if (!co_await stream_.start_tls(*core_->tls)) {
+    kLog.debug("a TLS handshake failed", {{"error", stream_.failure()}});
+    core_->refused("tls");
+    co_return false;
+  }
+  certificate_ = stream_.channel()->peer();
+  co_return true;
+}
+
+void Session::enter(Phase phase, std::chrono::seconds limit) {
+  phase_ = phase;
+  // The second under way is not counted, so a limit is never cut short.
+  deadline_ = limit.count() == 0 ? 0 : core_->second() + static_cast<std::uint64_t>(limit.count()) + 1;
+  if (phase == Phase::Writing) written_before_ = stream_.written();
+}
+
+void Session::sweep() {
+  if (phase_ == Phase::Writing && stream_.written() != written_before_) {
+    enter(Phase::Writing, core_->options.limits.stuck);
+    return;
+  }
+  if (deadline_ == 0 || core_->second() < deadline_) return;
+  if (phase_ == Phase::Handshake || phase_ == Phase::Head || phase_ == Phase::Body) core_->refused("too_slow");
+  if (phase_ == Phase::Writing) core_->refused("stuck");
+  drop();
+}
+
+void Session::drain() {
+  closing_ = true;
+  if (phase_ == Phase::Idle || phase_ == Phase::Handshake) drop();
+  if (body_) body_->close();
+}
+
+void Session::drop() {
+  if (body_) body_->close();
+  stream_.close();
+}
+
+// ---- Reading.
+
+Task<Session::Input> Session::read_request() {
+  reader_.reset();
+  refusal_.reset();
+  admitted_ = head_only_ = accepts_gzip_ = http_1_0_ = false;
+  enter(input_.empty() ? Phase::Idle : Phase::Head,
+        input_.empty() ? core_->options.limits.idle : core_->options.limits.head);
+  if (use_input({})) co_return refusal_ ? Input::Refused : Input::Request;
+  bool continued = false;
+  // A client that waits for its answer has sent nothing more: no use in asking.
+  bool wait = !stream_.pending();
+  while (true) {
+    if (wait) {
+      unyielded_ = 0;
+      if (!co_await stream_.readable()) co_return Input::Gone;
+    }
+    std::size_t got = 0;
+    const auto state = stream_.read_now(core_->scratch, got);
+    if (state == ByteStream::State::End) co_return Input::Gone;
+    if (state == ByteStream::State::Blocked) {
+      unyielded_ = 0;
+      if (!co_await stream_.ready()) co_return Input::Gone;
+      wait = false;
+      continue;
+    }
+    if (phase_ == Phase::Idle) enter(Phase::Head, core_->options.limits.head);
+    if (use_input({core_->scratch.data(), got})) co_return refusal_ ? Input::Refused : Input::Request;
+    if (admitted_ && phase_ == Phase::Head) enter(Phase::Body, core_->options.limits.body);
+    // Only to a client that really waits for it.
+    if (admitted_ && reader_.expects_continue() && !reader_.http_1_0() && !continued && input_.empty()) {
+      continued = true;
+      if (!co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n")) co_return Input::Gone;
+    }
+    wait = got < core_->scratch.size() && !stream_.pending();
+  }
+}
+
+// Feeds the reader, straight from the scratch buffer where possible. True when the request is whole, or refused.
+bool Session::use_input(std::string_view fresh) {
+  if (input_.empty() && fresh.empty()) return false;
+  if (input_.empty()) {
+    fresh.remove_prefix(reader_.feed(fresh));
+    if (!fresh.empty()) input_.assign(fresh);
+  } else {
+    input_.append(fresh);
+    input_.erase(0, reader_.feed(input_));
+    if (input_.empty()) input_ = {};  // an idle connection holds no buffer
+  }
+  if (reader_.state() == RequestReader::State::Refused) {
+    const auto& refusal = reader_.refusal();
+    refuse(refusal.status, refusal.reason, response_for(refusal));
+    return true;
+  }
+  if (reader_.state() == RequestReader::State::Head) return false;
+  if (!admitted_ && !admit()) return true;
+  admitted_ = true;
+  return reader_.state() == RequestReader::State::Done;
+}
+
+// Looks at the head before the body is let in. False when the request is refused.
+bool Session::admit() {
+  if (over_limit_) {
+    Error error(ErrorCode::Unavailable, "too many connections; try again");
+    error.retry_after = std::chrono::seconds(1);
+    refuse(503, "too_many_connections", status_response(error));
+    return false;
+  }
+  identify();
+  if (user_ || core_->authenticator.is_open(reader_.request().path)) return true;
+  core_->refused("unauthenticated");
+  // A stranger's body is not read. Without one the connection may go on.
+  if (reader_.state() == RequestReader::State::Done) return true;
+  refusal_ = status_response(Error(ErrorCode::Unauthorized, "Unauthorized"));
+  return false;
+}
+
+void Session::identify() {
+  const std::string* header = reader_.request().header("authorization");
+  const std::string_view authorization = header ? std::string_view(*header) : std::string_view();
+  if (identified_ && equal_in_constant_time(authorization, authorization_)) return;
+  user_ = core_->authenticator.identify(certificate_ ? &*certificate_ : nullptr, authorization);
+  authorization_ = authorization;
+  identified_ = true;
+}
+
+void Session::refuse(int status, std::string_view reason, HttpResponse response) {
+  core_->refused(reason);
+  response.status = status;
+  refusal_ = std::move(response);
+}
+
+// ---- Answering.
+
+Task<bool> Session::answer() {
+  HttpRequest& request = reader_.request();
+  head_only_ = reader_.is_head_request();
+  accepts_gzip_ = reader_.accepts_gzip();
+  http_1_0_ = reader_.http_1_0();
+  if (!user_ && !core_->authenticator.is_open(request.path)) {
+    co_return co_await send(status_response(Error(ErrorCode::Unauthorized, "Unauthorized")));
+  }
+  request.user = user_;
+  enter(Phase::Handling);
+  HttpResponse response;
+  try {
+    response = co_await core_->handler.handle(std::move(request));
+  } catch (const Error& error) {  // tidy: the HTTP route's catch
+    response = status_response(error);
+  }
+  co_return co_await send(std::move(response));
+}
+
+Framing Session::framing_of(const HttpResponse& response) const {
+  Framing framing;
+  framing.close = closing_;
+  framing.keep_alive = http_1_0_ && !closing_;
+  for (const auto& piece : response.body) framing.length += text_of(piece).size();
+  framing.gzip = !response.stream && accepts_gzip_ && !http_1_0_ && framing.length > kGzipFrom;
+  if (response.stream || framing.gzip) framing.kind = http_1_0_ ? Framing::Kind::UntilClose : Framing::Kind::Chunked;
+  if (framing.kind == Framing::Kind::UntilClose) framing.close = true;
+  return framing;
+}
+
+Task<bool> Session::send(HttpResponse response) {
+  const Framing framing = framing_of(response);
+  closing_ = framing.close;
+  head_.clear();
+  write_head(response, framing, core_->date(), head_);
+  if (head_only_ && response.stream) response.stream->close();
+  if (head_only_ || response.status == 204 || response.status == 304) {
+    const std::string_view head = head_;
+    co_return co_await write(std::span(&head, 1));
+  }
+  if (response.stream) co_return co_await send_stream(response);
+  if (framing.gzip) co_return co_await send_compressed(response);
+  std::size_t length = 0;
+  auto texts = texts_of(response.body, 1, 0, length);
+  texts[0] = head_;
+  co_return co_await write(texts);
+}
+
+// Many pieces, few calls: the kernel takes as much as it can at once, and others get a turn after each megabyte.
+Task<bool> Session::write(std::span<const std::string_view> pieces) {
+  Outgoing outgoing{.pieces = pieces};
+  auto state = stream_.write_now(outgoing);
+  if (state == ByteStream::State::Done) co_return true;
+  const Phase before = phase_;
+  enter(Phase::Writing, core_->options.limits.stuck);
+  std::uint64_t yielded_at = stream_.written();
+  while (state == ByteStream::State::Blocked) {
+    if (!co_await stream_.ready()) co_return false;
+    if (stream_.written() - yielded_at > kBytesInARow) {
+      yielded_at = stream_.written();
+      co_await asio::post(core_->reactor.executor(), use_task);
+    }
+    state = stream_.write_now(outgoing);
+  }
+  enter(before);
+  co_return state == ByteStream::State::Done;
+}
+
+// Compressed and sent in slices, so that a great list does not stop the house for its whole length.
+Task<bool> Session::send_compressed(const HttpResponse& response) {
+  Gzip gzip;
+  std::string compressed;
+  std::size_t since = 0;
+  for (std::size_t i = 0; i <= response.body.size(); ++i) {
+    const bool last = i == response.body.size();
+    std::string_view text = last ? std::string_view() : text_of(response.body[i]);
+    do {
+      const std::string_view slice = text.substr(0, kGzipFrom);
+      text.remove_prefix(slice.size());
+      gzip.add(slice, compressed);
+      since += slice.size();
+      if (last) gzip.finish(compressed);
+      if (since < kGzipFrom && !last) continue;
+      since = 0;
+      if (compressed.empty()) continue;
+      text_ = chunk_head(compressed.size());
+      const std::array<std::string_view, 4> pieces{head_, text_, compressed, last ? "\r\n0\r\n\r\n" : "\r\n"};
+      if (!co_await write(pieces)) co_return false;
+      head_.clear();
+      compressed.clear();
+      co_await asio::post(core_->reactor.executor(), use_task);
+    } while (!text.empty());
+  }
+  co_return true;
+}
+
+Task<bool> Session::send_stream(HttpResponse& response) {
+  body_ = response.stream.get();
+  watch_for_end();
+  if (core_->draining()) body_->close();
+  std::vector<Piece> pieces = std::move(response.body);
+  bool good = true;
+  while (true) {
+    std::size_t length = 0;
+    auto texts = texts_of(pieces, 2, 1, length);
+    texts[0] = head_;
+    if (length > 0 && !http_1_0_) {
+      text_ = chunk_head(length);
+      texts[1] = text_;
+      texts.emplace_back("\r\n");
+    }
+    if (!co_await write(texts)) {
+      good = false;
+      break;
+    }
+    head_.clear();
+    enter(Phase::Streaming);
+    pieces = co_await body_->next();
+    if (pieces.empty() || stream_.closed()) break;
+  }
+  body_->close();
+  body_ = nullptr;
+  if (!good || stream_.closed()) co_return false;
+  const std::string_view end = http_1_0_ ? "" : "0\r\n\r\n";
+  co_return co_await write(std::span(&end, 1));
+}
+
+// A watch may be silent for hours: only the read side tells that nobody is there any more.
+void Session::watch_for_end() {
+  if (watching_input_ || !body_) return;
+  watching_input_ = true;
+  stream_.when_readable([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->watching_input_ = false;
+      if (self->body_) self->end_of_input();
+    }
+  });
+}
+
+void Session::end_of_input() {
+  std::size_t got = 0;
+  const auto state = stream_.read_now(core_->scratch, got);
+  if (state == ByteStream::State::Done) input_.append(core_->scratch.data(), got);  // the next request, early
+  if (state == ByteStream::State::End || input_.size() > kInputWhileStreaming) {
+    drop();
+    return;
+  }
+  watch_for_end();
+}
+
+// A client that is still sending must not lose the refusal to a reset: read on for a moment.
+Task<> Session::linger() {
+  stream_.shutdown_write();
+  enter(Phase::Lingering, core_->options.limits.linger);
+  std::size_t thrown_away = 0;
+  while (thrown_away < kLingerBytes) {
+    std::size_t got = 0;
+    const auto state = stream_.read_now(core_->scratch, got);
+    if (state == ByteStream::State::End) break;
+    if (state == ByteStream::State::Blocked && !co_await stream_.ready()) break;
+    thrown_away += got;
+  }
+}
+
+}  // namespace gantry::api::http
