@@ -19,13 +19,16 @@ function(gantry_room name folder)
   endif()
 endfunction()
 
-# Compiles every crds/*.yaml and crds/core/*.yaml into LIBRARY: crds/embedded.hpp says how to read them.
+# Compiles every crds/*.yaml and crds/core/*.yaml into LIBRARY, as JSON: crds/embedded.hpp says how to read them.
 function(gantry_embed_crds library)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/crds/*.yaml ${CMAKE_SOURCE_DIR}/crds/core/*.yaml)
   set(output ${CMAKE_BINARY_DIR}/embedded_crds.cpp)
+  add_executable(gantry_embed ${CMAKE_SOURCE_DIR}/crds/embed/main.cpp)
+  target_link_libraries(gantry_embed PRIVATE gantry_base)
+  target_precompile_headers(gantry_embed REUSE_FROM gantry_base)
   add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} "-DFILES=${files}" -DROOT=${CMAKE_SOURCE_DIR} -P ${CMAKE_SOURCE_DIR}/.cmake/embed.cmake
-    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/.cmake/embed.cmake VERBATIM)
+    COMMAND gantry_embed ${output} ${CMAKE_SOURCE_DIR} ${files}
+    DEPENDS gantry_embed ${files} VERBATIM)
   target_sources(${library} PRIVATE ${output})
   set_source_files_properties(${output} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endfunction()

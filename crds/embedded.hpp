@@ -8,7 +8,7 @@ namespace gantry::crds {
 
 struct EmbeddedFile {
   std::string_view name;  // such as "crds/app.yaml"
-  std::string_view text;  // YAML, one or more documents
+  std::string_view text;  // its one document, as JSON
 };
 
 std::span<const EmbeddedFile> embedded_files();
