@@ -143,6 +143,9 @@ Task<bool> Attempt::act_until_done() {
         !subject_.meta().has_finalizer(kCleanupFinalizer)) {
       co_await hold();
     }
+    if (!context_.leadership.may_act(context_.reactor.now())) {
+      throw Error(ErrorCode::Cancelled, "the lease is lost: somebody else acts now");
+    }
     const Action action = plan_.actions.front();
     const Instant start = context_.reactor.now();
     NotesToEvents notes(context_.events, *subject_.stored);
@@ -162,8 +165,8 @@ Task<bool> Attempt::act_until_done() {
     const bool again = !plan_.actions.empty() && same_step(plan_.actions.front(), action);
     repeats = again ? repeats + 1 : 0;
     if (repeats == kRepeatsMax) {
-      throw Error(ErrorCode::Unavailable, std::string(to_string(action.verb)) + " " + action.type + " " + action.target +
-                                              " was done " + std::to_string(kRepeatsMax + 1) +
+      throw Error(ErrorCode::Unavailable, std::string(to_string(action.verb)) + " " + action.type + " " +
+                                              action.target + " was done " + std::to_string(kRepeatsMax + 1) +
                                               " times and still does not show; pausing before the next try");
     }
   }

@@ -13,6 +13,16 @@ namespace gantry::runtime {
 class EventRecorder;
 class Informers;
 
+// Whether this process may act. Without an election it always may.
+struct Leadership {
+  // Every write carries it, so the store refuses those of a past leader. Stays what it was after the lease is lost.
+  std::optional<store::Fence> fence;
+  // By the monotonic clock: after that somebody else may lead, whatever we believe.
+  std::optional<Instant> until;
+
+  bool may_act(Instant now) const { return !fence || (until && now < *until); }
+};
+
 struct Context {
   Reactor& reactor;
   api::Client& client;
@@ -20,15 +30,14 @@ struct Context {
   const object::KindTable& kinds;
   Informers& informers;
   EventRecorder& events;
-  // Set while this process leads: every write then carries it, and the store refuses those of a past leader.
-  const std::optional<store::Fence>& fence;
+  const Leadership& leadership;
   // Observe, plan and report; act on nothing.
   bool read_only = false;
 
   api::WriteOptions write_options() const {
     api::WriteOptions options;
     options.field_manager = "gantry-controller";
-    options.fence = fence;
+    options.fence = leadership.fence;
     return options;
   }
 };

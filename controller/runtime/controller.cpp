@@ -16,6 +16,14 @@ const log::Logger kLog("controller");
 constexpr Duration kSoon = std::chrono::seconds(30);
 constexpr unsigned kRereadsAtOnce = 3;
 
+constexpr Duration kClaimWait = std::chrono::seconds(5);
+
+struct Claim {
+  Queue* queue;
+  Queue::Item* item;
+  ~Claim() { queue->done(item); }
+};
+
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
@@ -253,6 +261,10 @@ Task<> Controller::report_overdue(ObjectPtr object, Gate::Pass pass) {
 
 Task<Plan> Controller::plan(Subject subject) {
   if (subject.meta().deleting && subject.retained()) co_return Plan{};
+  Queue::Item* claimed = co_await queue_.claim(subject.key(), context_.reactor.now() + kClaimWait);
+  if (!claimed)
+    throw Error(ErrorCode::Unavailable, "an attempt for this object is under way; ask again when it has ended");
+  const Claim claim{&queue_, claimed};
   const SeenPtr seen = co_await reconciler_.observe(subject);
   Plan plan = reconciler_.plan(subject, *seen);
   const auto obstacle =

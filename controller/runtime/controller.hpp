@@ -34,12 +34,15 @@ class Controller {
 
   // Once the informers are synced.
   void start();
+  // Nothing new is begun.
+  void close() { queue_.close(); }
   // Lets running attempts finish until the deadline. False when some did not: they must not outlive the process.
   Task<bool> stop(Instant deadline);
 
   // Something outside happened to the object, such as an exited process: look now.
   void poke(const Key& key);
-  // What would be done for the subject. Changes nothing. Throws Error.
+  // What would be done for the subject. Changes nothing, and waits for an attempt for the same object to end first.
+  // Throws Error.
   Task<Plan> plan(Subject subject);
 
   const object::Kind& kind() const { return *kind_; }

@@ -237,22 +237,18 @@ Task<bool> Informer::caught_up_to(Revision revision, Instant deadline) {
   co_return revision_ >= revision;
 }
 
-Informers::Informers(Reactor& reactor, api::Client& client, Random& random, const object::KindTable& kinds)
-    : reactor_(reactor), client_(client), random_(random), kinds_(kinds) {}
-
-Informer& Informers::make(Resource resource) {
-  auto& informer = all_[resource];
-  if (!informer) {
-    const object::KindPtr kind = kinds_.find(resource);
+Informers::Informers(Reactor& reactor, api::Client& client, Random& random, const object::KindTable& kinds) {
+  for (const auto& kind : kinds.all()) {
+    if ((kind->group.empty() && kind->plural == "events") || kind->group == "coordination.k8s.io") continue;
     InformerOptions options;
-    options.has_generation = kind && kind->has_generation;
+    options.has_generation = kind->has_generation;
     Informer::References references;
-    if (kind && !kind->is_core()) {
-      references = [this](const object::Object& object) { return runtime::references_of(object, kinds_); };
+    if (!kind->is_core()) {
+      references = [&kinds](const object::Object& object) { return runtime::references_of(object, kinds); };
     }
-    informer = std::make_unique<Informer>(reactor_, client_, random_, resource, std::move(references), options);
+    all_[kind->resource] =
+        std::make_unique<Informer>(reactor, client, random, kind->resource, std::move(references), options);
   }
-  return *informer;
 }
 
 Informer* Informers::find_informer(Resource resource) const {

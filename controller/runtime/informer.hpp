@@ -115,13 +115,12 @@ class Informer {
   Gate gate_;
 };
 
-// The informers of one plane, one for each resource.
+// The informers of one plane, one for each kind. Events and Leases have none: nobody owns them and nothing refers to
+// them, and they change more often than all the rest.
 class Informers {
  public:
   Informers(Reactor& reactor, api::Client& client, Random& random, const object::KindTable& kinds);
 
-  // Made at the first asking; before start().
-  Informer& make(Resource resource);
   Informer* find_informer(Resource resource) const;  // null when there is none
   // Throws Error(NotFound) when no informer follows the resource.
   Informer& of(Resource resource) const;
@@ -138,10 +137,6 @@ class Informers {
   Task<> stop();
 
  private:
-  Reactor& reactor_;
-  api::Client& client_;
-  Random& random_;
-  const object::KindTable& kinds_;
   std::map<Resource, std::unique_ptr<Informer>> all_;
 };
 

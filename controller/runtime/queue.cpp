@@ -36,6 +36,7 @@ Queue::Queue(Reactor& reactor, const std::string& name)
     : reactor_(reactor),
       general_(reactor),
       deletions_(reactor),
+      finished_(reactor),
       depth_metric_(metrics::gauge("workqueue_depth", "Current depth of workqueue", {{"name", name}})),
       adds_(metrics::counter("workqueue_adds_total", "Total number of adds handled by workqueue", {{"name", name}})),
       retries_(metrics::counter("workqueue_retries_total", "Total number of retries handled by workqueue",
@@ -137,14 +138,35 @@ Queue::Item* Queue::take(WorkerKind kind) {
   unlink(lanes_[static_cast<std::size_t>(item->lane)], *item);
   const Instant now = reactor_.now();
   waited_.observe(seconds(now - item->since));
-  item->since = now;
   item->waiting = false;
-  item->running = true;
   depth_metric_.set(static_cast<double>(--depth_));
-  ++running_;
-  push(running_list_, *item);
-  if (watch_timer_ == 0) watch_running();
+  start(*item, now);
   return item;
+}
+
+void Queue::start(Item& item, Instant now) {
+  item.since = now;
+  item.running = true;
+  ++running_;
+  push(running_list_, item);
+  if (watch_timer_ == 0) watch_running();
+}
+
+Task<Queue::Item*> Queue::claim(Key key, Instant deadline) {
+  while (!closed_) {
+    Item& item = item_for(key);
+    if (!item.running) {
+      if (std::exchange(item.waiting, false)) {
+        unlink(lanes_[static_cast<std::size_t>(item.lane)], item);
+        depth_metric_.set(static_cast<double>(--depth_));
+        item.again = true;
+      }
+      start(item, reactor_.now());
+      co_return &item;
+    }
+    if (!co_await finished_.wait_until(deadline)) break;
+  }
+  co_return nullptr;
 }
 
 Task<Queue::Item*> Queue::get(WorkerKind kind) {
@@ -164,6 +186,7 @@ void Queue::done(Item* item) {
     enqueue(*item, item->lane);
   }
   release_if_idle(*item);
+  if (finished_.waiting() > 0) finished_.notify_all();
 }
 
 void Queue::release_if_idle(Item& item) {
@@ -290,6 +313,7 @@ void Queue::close() {
   if (watch_timer_ != 0) reactor_.clock().cancel(std::exchange(watch_timer_, 0));
   general_.notify_all();
   deletions_.notify_all();
+  finished_.notify_all();
 }
 
 }  // namespace gantry::runtime

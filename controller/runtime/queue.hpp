@@ -46,6 +46,9 @@ class Queue {
   // The same without waiting; null when there is nothing.
   Item* take(WorkerKind kind = WorkerKind::General);
   void done(Item* item);
+  // Takes this very item, once nobody works on it: for what must not happen beside an attempt. If it was waiting, it is
+  // still handed out after done(). Null when the deadline came first, or the queue is closed.
+  Task<Item*> claim(object::Key key, Instant deadline);
   static const object::Key& key_of(const Item* item);
 
   // Nothing is handed out any more, and everybody who waits is woken.
@@ -73,6 +76,7 @@ class Queue {
   static void push(List& list, Item& item);
   static void unlink(List& list, Item& item);
   Item* first(WorkerKind kind);
+  void start(Item& item, Instant now);
   void release_if_idle(Item& item);
 
   // The heap of delayed items: each knows its place, so that a wish can be moved or taken back.
@@ -102,6 +106,7 @@ class Queue {
   bool closed_ = false;
   Signal general_;
   Signal deletions_;
+  Signal finished_;  // an item is done; only claim() waits for it
 
   metrics::Gauge depth_metric_;
   metrics::Counter adds_;
