@@ -122,7 +122,8 @@ std::string encode(const State& state) {
                     {"bootID", state.boot_id},
                     {"supervisor", to_json(state.supervisor)},
                     {"process", to_json(state.process)},
-                    {"started", format_micro_time(state.started)}};
+                    {"started", format_micro_time(state.started)},
+                    {"stopping", state.stopping}};
   if (state.phase == State::Phase::Exited) {
     made.set("finished", format_micro_time(state.finished));
     made.set("exitCode", state.exit_code);
@@ -145,6 +146,7 @@ State decode_state(std::string_view text) {
   state.started = time_from(value, "started");
   state.finished = time_from(value, "finished");
   state.exit_code = static_cast<int>(value.int_or("exitCode", 0));
+  state.stopping = value.bool_or("stopping", false);
   state.never_ran = value.bool_or("neverRan", false);
   state.reason = value.string_or("reason");
   return state;

@@ -52,6 +52,7 @@ struct State {
   WallTime started{};
   WallTime finished{};
   int exit_code = 0;
+  bool stopping = false;   // asked to end
   bool never_ran = false;  // the command could not be executed
   std::string reason{};
 };

@@ -258,8 +258,9 @@ Task<> ProcessHost::conclude(HeldPtr held, State state, std::string reason, int 
 
 void ProcessHost::adopt_state(const HeldPtr& held, const State& state) {
   Instance& it = held->instance;
-  const auto before = it.state;
+  const auto before = std::pair(it.state, it.stopping);
   it.started = state.started;
+  it.stopping = it.stopping || state.stopping;
   switch (state.phase) {
     case State::Phase::Starting:
       break;
@@ -277,7 +278,8 @@ void ProcessHost::adopt_state(const HeldPtr& held, const State& state) {
       ports_.release(it.id);
       break;
   }
-  if (it.state == before) return;
+  if (held->exited()) it.stopping = false;
+  if (std::pair(it.state, it.stopping) == before) return;
   held->pulse->beat();
   tell(*held);
 }
@@ -417,6 +419,7 @@ Task<> ProcessHost::stop(std::string id) {
   if (known == held_.end() || known->second->exited()) co_return;
   const HeldPtr held = known->second;
   held->stop_wanted = true;  // also for a supervisor that is yet to come
+  held->instance.stopping = true;
   const auto exit = exits_.find(held->exit_token);
   if (exit == exits_.end()) co_return;
   const int error = exit->second->signal(SIGTERM);

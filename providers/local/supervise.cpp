@@ -253,6 +253,8 @@ void Supervisor::ask_to_end() {
   if (std::exchange(asked_, true)) return;
   kill_at_ = clock_.now() + launch_.stop_grace;
   ::kill(-state_.process.pid, SIGTERM);
+  state_.stopping = true;
+  record();
 }
 
 void Supervisor::kill_everything() {

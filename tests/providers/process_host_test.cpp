@@ -132,14 +132,20 @@ TEST_F(ProcessHostTest, ARunningProcessIsListedWithItsPidAndEndsWhenAsked) {
 
 TEST_F(ProcessHostTest, WhatIgnoresTheRequestIsKilledAfterItsGraceWithAllItStarted) {
   auto spec = shell("trap '' TERM; setsid sleep 1000 & echo child $!; while :; do sleep 1000; done");
-  spec.stop_grace = std::chrono::milliseconds(200);
+  spec.stop_grace = std::chrono::milliseconds(600);
   start(spec);
   ASSERT_TRUE(log_says("child"));
   ASSERT_TRUE(machine.until([] { return processes_of_instance("web-1-0-0").size() == 3; }));
   const Instant asked = machine.reactor.now();
   machine.await(host->stop("web-1-0-0"));
+  EXPECT_TRUE(instance().stopping);
+  ASSERT_TRUE(machine.until(
+      [&] { return dir.read("instances/web-1-0-0/state.json").find("\"stopping\":true") != std::string::npos; }));
+  restart_controller();
+  EXPECT_TRUE(instance().stopping) << "also after a restart of the controller";
   const auto it = exited();
-  EXPECT_GE(machine.reactor.now() - asked, std::chrono::milliseconds(200));
+  EXPECT_FALSE(it.stopping);
+  EXPECT_GE(machine.reactor.now() - asked, std::chrono::milliseconds(600));
   EXPECT_EQ(it.exit_reason, "killed by signal 9 (SIGKILL) after its grace period");
   EXPECT_THAT(processes_of_instance("web-1-0-0"), IsEmpty());
 }
@@ -230,7 +236,8 @@ TEST_F(ProcessHostTest, SecretsDoNotStayOnDiskNorStandInTheCommandLine) {
 // ---------------------------------------------------------------- the controller comes and goes
 
 TEST_F(ProcessHostTest, AfterARestartOfTheControllerTheSameProcessIsThereAndItsEndIsNoticed) {
-  const auto before = start(shell("trap 'exit 7' USR1; while :; do sleep 0.05; done"));
+  const auto before = start(shell("trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done"));
+  ASSERT_TRUE(log_says("ready"));
   const pid_t watched_by = supervisor();
   restart_controller();
   const auto after = instance();
