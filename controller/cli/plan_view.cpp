@@ -1,0 +1,143 @@
+#include "controller/cli/plan_view.hpp"
+
+#include "controller/cli/output.hpp"
+
+namespace gantry::cli {
+namespace {
+
+constexpr std::string_view kSensitive = "(sensitive value)";
+
+std::string shown(const json::Value& value) {
+  if (value.is_string() && value.as_string() == kSensitive) return std::string(kSensitive);
+  return json::dump(value);
+}
+
+struct Mark {
+  std::string text;  // "+", "~", "-", "-/+"
+  std::string colored;
+};
+
+Mark mark_of(std::string_view verb, const Style& style) {
+  if (verb == "create" || verb == "Create") return {"+", style.green("+")};
+  if (verb == "delete" || verb == "Delete") return {"-", style.red("-")};
+  if (verb == "replace" || verb == "Replace") return {"-/+", style.red("-") + "/" + style.green("+")};
+  if (verb == "run" || verb == "Run") return {">", style.cyan(">")};
+  return {"~", style.yellow("~")};
+}
+
+// Spec and metadata differ by field; a Secret's values are never shown, whatever the server sent.
+void print_fields(std::ostream& out, const json::Value& item, bool secret, const Style& style) {
+  const json::Value* fields = item.find("fields");
+  if (!fields || !fields->is_array()) return;
+  static const json::Value kNone;
+  for (const json::Value& field : fields->as_array()) {
+    const json::Value* found_before = field.find("before");
+    const json::Value* found_after = field.find("after");
+    const json::Value& before = found_before ? *found_before : kNone;
+    const json::Value& after = found_after ? *found_after : kNone;
+    const std::string path = field.string_or("path");
+    const bool hidden = secret && (path.starts_with("data") || path.starts_with("stringData"));
+    const auto text = [hidden](const json::Value& value) { return hidden ? std::string(kSensitive) : shown(value); };
+    const Mark mark = mark_of(before.is_null() ? "create" : after.is_null() ? "delete" : "update", style);
+    out << "      " << mark.colored << " " << path << ": ";
+    if (!before.is_null() && !after.is_null()) {
+      out << text(before) << " -> " << text(after);
+    } else {
+      out << text(after.is_null() ? before : after);
+    }
+    out << "\n";
+  }
+}
+
+void print_action(std::ostream& out, const json::Value& action, const Style& style, PlanCounts& counts) {
+  const Mark mark = mark_of(action.string_or("verb"), style);
+  out << "      " << std::string(3 - std::min<std::size_t>(3, mark.text.size()), ' ') << mark.colored << " "
+      << action.string_or("type") << " " << action.string_or("target");
+  if (const std::string reason = action.string_or("reason"); !reason.empty()) out << ": " << reason;
+  if (action.bool_or("destructive", false)) {
+    ++counts.destructive;
+    out << " " << style.red("# destroys what it holds");
+  }
+  out << "\n";
+  const json::Value* before = action.find("before");
+  const json::Value* after = action.find("after");
+  if (!before || !after || !before->is_object() || !after->is_object()) return;
+  for (const json::Member& member : after->as_object()) {
+    const json::Value* old = before->find(member.key);
+    if (old && *old == member.value) continue;
+    out << "            " << member.key << ": " << (old ? shown(*old) : "(none)") << " -> " << shown(member.value)
+        << "\n";
+  }
+}
+
+void print_actions(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts) {
+  const json::Value* plan = item.find("plan");
+  if (!plan || !plan->is_object()) return;
+  const json::Value* actions = plan->find("actions");
+  if (actions && actions->is_array() && !actions->as_array().empty()) {
+    out << "    and then:\n";
+    for (const json::Value& action : actions->as_array()) print_action(out, action, style, counts);
+  }
+  if (plan->bool_or("blocked", false)) {
+    out << "    " << style.yellow("blocked:") << " " << plan->string_or("blockedReason");
+    if (const std::string message = plan->string_or("blockedMessage"); !message.empty()) out << ": " << message;
+    out << "\n";
+  }
+}
+
+bool has_actions(const json::Value& item) {
+  const json::Value* actions = item.at({"plan", "actions"});
+  return actions && actions->is_array() && !actions->as_array().empty();
+}
+
+std::string error_text(const json::Value& error) {
+  return error.is_object() ? error.string_or("message") : text_of(error);
+}
+
+}  // namespace
+
+void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts) {
+  static const json::Value kNothing = json::Object{};
+  const json::Value* found = item.find("object");
+  const json::Value& object = found ? *found : kNothing;
+  const bool referenced = !object.find("metadata");  // {kind, apiVersion, namespace, name} instead of an object
+  const std::string ns = referenced ? object.string_or("namespace") : metadata_of(object, "namespace");
+  std::string label = label_of(object);
+  if (referenced) label += object.string_or("name");
+  if (!ns.empty()) label += " in " + ns;
+
+  if (const json::Value* error = item.find("error"); error && !error->is_null()) {
+    ++counts.failed;
+    out << "  " << style.red("!") << " " << style.bold(label) << " would be refused: " << error_text(*error) << "\n";
+    return;
+  }
+  const std::string change = item.string_or("change");
+  const bool created = change == "create" || change == "Create";
+  const bool deleted = change == "delete" || change == "Delete";
+  const bool updated = change == "update" || change == "Update" || change == "replace" || change == "Replace";
+  if (!created && !deleted && !updated && !has_actions(item)) return;
+  (created ? counts.add : deleted ? counts.destroy : counts.change) += 1;
+  out << "  "
+      << mark_of(created   ? "create"
+                 : deleted ? "delete"
+                           : "update",
+                 style)
+             .colored
+      << " " << style.bold(label)
+      << (created   ? " will be created"
+          : deleted ? " will be deleted"
+          : updated ? " will be changed"
+                    : " stays as declared, but what is real has drifted")
+      << "\n";
+  const bool secret = object.string_or("kind") == "Secret" && object.string_or("apiVersion") == "v1";
+  print_fields(out, item, secret, style);
+  print_actions(out, item, style, counts);
+}
+
+std::string plan_summary(const PlanCounts& counts) {
+  if (!counts.anything()) return "No changes.";
+  return "Plan: " + std::to_string(counts.add) + " to add, " + std::to_string(counts.change) + " to change, " +
+         std::to_string(counts.destroy) + " to destroy.";
+}
+
+}  // namespace gantry::cli

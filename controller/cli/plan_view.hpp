@@ -1,0 +1,28 @@
+// The server's answer to a plan request, as terraform would print it.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "controller/base/json.hpp"
+#include "controller/cli/style.hpp"
+
+namespace gantry::cli {
+
+struct PlanCounts {
+  std::size_t add = 0;
+  std::size_t change = 0;
+  std::size_t destroy = 0;
+  std::size_t failed = 0;       // objects that the server would refuse
+  std::size_t destructive = 0;  // actions that lose something
+  bool anything() const { return add + change + destroy > 0; }
+};
+
+// Prints what would happen to one object; nothing for an object that stays as it is.
+// item: {"object","change","error","fields":[{"path","before","after"}],"plan":{"actions":[...]}}
+void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts);
+
+// "Plan: 3 to add, 1 to change, 0 to destroy." or "No changes."
+std::string plan_summary(const PlanCounts& counts);
+
+}  // namespace gantry::cli
