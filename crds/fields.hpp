@@ -32,9 +32,9 @@ struct IntOrString {
 // The quantities of Kubernetes: 500m, 1Gi, 12e6. Kept as written.
 struct Quantity {
   std::string text;
-  // In thousandths (rounded up, as Kubernetes does), or whole. Empty when the text is no quantity, or over 64 bits.
-  std::optional<std::int64_t> milli() const;
-  std::optional<std::int64_t> whole() const;
+  // In thousandths, or whole. Throw Error(Invalid) when the text is no quantity, or does not fit 64 bits.
+  std::int64_t milli() const;
+  std::int64_t whole() const;
   bool operator==(const Quantity&) const = default;
 };
 
