@@ -13,45 +13,15 @@
 
 #include "controller/base/error.hpp"
 #include "controller/store/change.hpp"
-#include "controller/store/crc32c.hpp"
 #include "controller/store/files.hpp"
+#include "controller/store/lmdb_check.hpp"
+#include "controller/store/lmdb_state.hpp"
 
 namespace gantry::store {
 namespace {
 
 constexpr std::size_t kFirstMap = std::size_t{1} << 30;  // address space, not disk: the file grows as it is used
 constexpr std::size_t kReserve = 16 << 20;               // the file is given room this far ahead
-constexpr std::uint64_t kMagic = 0x6274732d746e6167;     // "gant-stb"
-constexpr std::uint32_t kVersion = 1;
-constexpr const char* kRows = "rows";
-constexpr const char* kStateKey = "state";
-
-// Written with every commit, in a page that the commit changes anyway. It says how many rows there must be and what
-// they add up to: LMDB has no checksums of its own, and a lost page would otherwise be a silent loss of rows.
-struct StateRecord {
-  std::uint64_t magic = kMagic;
-  std::uint32_t version = kVersion;
-  std::uint32_t reserved = 0;
-  std::uint64_t transaction = 0;
-  Counters counters;
-  std::uint64_t rows = 0;
-  std::uint64_t digest = 0;
-  std::uint32_t reserved2 = 0;
-  std::uint32_t crc = 0;
-
-  std::uint32_t expected_crc() const {
-    return crc32c(std::string_view(reinterpret_cast<const char*>(this), offsetof(StateRecord, crc)));
-  }
-};
-static_assert(sizeof(StateRecord) == 72);
-
-// Order does not matter to their sum, so rows may come and go.
-std::uint64_t digest_of(Revision revision, std::uint32_t checksum) {
-  std::uint64_t z = revision * 0x9e3779b97f4a7c15ULL + checksum;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
 
 MDB_val value_of(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view view_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
@@ -126,6 +96,14 @@ void LmdbEngine::damaged(const std::string& what) const {
 void LmdbEngine::open() {
   struct stat info{};
   const bool fresh = ::stat(file_.c_str(), &info) != 0 || info.st_size == 0;
+  if (!fresh) {
+    try {
+      check_lmdb_file(file_);
+    } catch (const Error& error) {  // tidy: adds which file, and what to do
+      if (error.code() == ErrorCode::Internal) damaged(error.message());
+      throw;
+    }
+  }
   check(mdb_env_create(&env_), "opening");
   check(mdb_env_set_maxdbs(env_, 1), "opening");
   check(mdb_env_set_mapsize(env_, std::max(kFirstMap, static_cast<std::size_t>(info.st_size) * 2)), "opening");
@@ -148,7 +126,7 @@ void LmdbEngine::begin_store() {
   check(mdb_stat(txn.get(), main_, &stat), "opening");
   const bool is_new = stat.ms_entries == 0;
   if (is_new) {
-    check(mdb_dbi_open(txn.get(), kRows, MDB_INTEGERKEY | MDB_CREATE, &rows_), "making");
+    check(mdb_dbi_open(txn.get(), kRowsTable, MDB_INTEGERKEY | MDB_CREATE, &rows_), "making");
     state_.transaction = mdb_txn_id(txn.get());
     state_.crc = state_.expected_crc();
     MDB_val key = value_of(kStateKey);
@@ -156,7 +134,7 @@ void LmdbEngine::begin_store() {
     check(mdb_put(txn.get(), main_, &key, &value, 0), "making");
   } else {
     state_ = read_state(txn.get());
-    const int code = mdb_dbi_open(txn.get(), kRows, MDB_INTEGERKEY, &rows_);
+    const int code = mdb_dbi_open(txn.get(), kRowsTable, MDB_INTEGERKEY, &rows_);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) damaged("its table of rows is missing");
     check(code, "opening");
   }
@@ -174,10 +152,10 @@ StateRecord LmdbEngine::read_state(MDB_txn* txn) const {
   }
   check(code, "reading");
   std::memcpy(&state, value.mv_data, std::min(sizeof state, value.mv_size));
-  if (state.magic != kMagic) damaged("its state record is not ours");
-  if (state.version > kVersion) {
+  if (state.magic != kStateMagic) damaged("its state record is not ours");
+  if (state.version > kStateVersion) {
     throw Error(ErrorCode::Invalid, file_ + " has format version " + std::to_string(state.version) +
-                                        ", this program reads up to " + std::to_string(kVersion) +
+                                        ", this program reads up to " + std::to_string(kStateVersion) +
                                         ": start the newer gantry that wrote it");
   }
   if (value.mv_size != sizeof state || state.crc != state.expected_crc())
