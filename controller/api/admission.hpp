@@ -1,0 +1,64 @@
+// What stands between a request and the store: every object that is stored has been settled (its kind agreed, unknown
+// fields dropped, defaults filled in) and judged (schema, metadata, the kind's own rules, the checks of others), and
+// all that is wrong with it is said at once. Front reactor; nothing here waits.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/api/verbs/verbs.hpp"
+
+namespace gantry::api {
+
+// What a check is shown.
+struct Review {
+  const object::Kind& kind;
+  const json::Value& object;  // as it would be stored
+  const json::Value* old;     // null on create
+  std::string_view user;
+  bool dry_run = false;
+};
+
+// A rule of one kind that its schema cannot say, registered from outside: cycles, references, limits. Adds what is
+// wrong; must not wait, so what it reads it reads from memory.
+using AdmissionCheck = std::function<void(const Review&, std::vector<FieldError>& causes)>;
+
+class Admission {
+ public:
+  struct Limits {
+    std::size_t object_bytes_max = 3 << 19;  // 1.5 MiB, as etcd's
+  };
+  Admission() = default;
+  explicit Admission(Limits limits) : limits_(limits) {}
+
+  // Called for every create and update of the resource.
+  void add_check(object::Resource resource, AdmissionCheck check);
+
+  // Makes a request body an object of this kind. Throws Error(BadRequest) when it is another's, and under Strict for
+  // unknown and doubled fields; under Warn these become warnings.
+  void settle(const Served& served, Body& body, Validation validation, Warnings& warnings) const;
+  // The same for the outcome of a patch: under Strict the cause stands on the field "patch" (422).
+  void settle_patched(const Target& target, json::Value& object, std::vector<std::string> duplicates,
+                      Validation validation, Warnings& warnings) const;
+
+  // Throws Error(Invalid) with every cause.
+  void judge(const Served& served, const Review& review) const;
+
+  // Canonical bytes. Error(TooLarge) beyond the limit.
+  store::Encoded encode(const Target& target, const json::Value& object) const;
+
+ private:
+  std::vector<std::string> tidy(const Served& served, json::Value& object, bool report) const;
+
+  Limits limits_;
+  std::unordered_map<std::string_view, std::vector<AdmissionCheck>> checks_;  // by qualified resource
+};
+
+// apiVersion and kind of a body: filled in when absent. Error(BadRequest) when they are not this kind's.
+void agree_on_kind(const Served& served, json::Value& object);
+// metadata.name and metadata.namespace against the URL's; what the body leaves out is filled in.
+void agree_on_address(Target& target, json::Value& object);
+
+}  // namespace gantry::api

@@ -1,0 +1,19 @@
+// One request on its way through Api. Private to api.cpp and resource_calls.cpp.
+#pragma once
+
+#include "controller/api/api.hpp"
+
+namespace gantry::api {
+
+struct Api::Call {
+  HttpRequest request;
+  Route route{};
+  Verb verb = Verb::Get;
+  Warnings warnings{};
+
+  const Target& target() const { return route.target; }
+  const Served& served() const { return *route.target.served; }
+  const std::string* accept() const { return request.header("accept"); }
+};
+
+}  // namespace gantry::api

@@ -1,0 +1,89 @@
+#include "controller/api/served.hpp"
+
+#include <algorithm>
+
+namespace gantry::api {
+namespace {
+
+constexpr std::array<std::string_view, kVerbs> kVerbNames{"get",   "list",  "watch",  "create",          "update",
+                                                          "patch", "apply", "delete", "deletecollection"};
+
+std::string path_of(std::string_view group, std::string_view version, std::string_view plural) {
+  std::string path;
+  path.reserve(group.size() + version.size() + plural.size() + 2);
+  return path.append(group).append("/").append(version).append("/").append(plural);
+}
+
+}  // namespace
+
+std::string_view to_string(Verb verb) { return kVerbNames[static_cast<std::size_t>(verb)]; }
+
+std::string_view access_verb(Verb verb) { return to_string(verb == Verb::Apply ? Verb::Patch : verb); }
+
+std::string SubresourceRequest::parameter(std::string_view name) const {
+  const auto at = std::ranges::find(query, name, [](const auto& pair) { return std::string_view(pair.first); });
+  return at == query.end() ? std::string() : at->second;
+}
+
+void RequestMetrics::record(Verb verb, int code, Duration took) {
+  OfVerb& of_verb = verbs_[static_cast<std::size_t>(verb)];
+  auto at = std::ranges::find(of_verb.by_code, code, [](const auto& pair) { return pair.first; });
+  if (at == of_verb.by_code.end()) {
+    const metrics::Labels labels{
+        {"verb", std::string(to_string(verb))}, {"resource", resource_}, {"code", std::to_string(code)}};
+    of_verb.by_code.emplace_back(
+        code, metrics::counter("gantry_api_requests_total", "Requests answered by the API, by status code.", labels));
+    at = std::prev(of_verb.by_code.end());
+  }
+  at->second.add();
+  if (verb == Verb::Watch) return;  // its duration is the client's choice
+  if (!of_verb.duration) {
+    of_verb.duration = metrics::histogram(
+        "gantry_api_request_duration_seconds", "Time from the whole request to the whole answer.",
+        metrics::request_buckets(), {{"verb", std::string(to_string(verb))}, {"resource", resource_}});
+  }
+  of_verb.duration->observe(std::chrono::duration<double>(took).count());
+}
+
+Served::Served(object::KindPtr served_kind)
+    : kind(std::move(served_kind)),
+      resource(kind->resource ? kind->resource : object::Resource::of(kind->group, kind->plural)),
+      api_version(kind->api_version()),
+      list_kind(kind->kind + "List"),
+      strategic_patch(kind->is_core()),
+      verbs{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"},
+      table(std::make_unique<const Table>(*kind)),
+      metrics(std::string(resource.qualified())) {
+  const bool is_namespace = is("", "namespaces");
+  const bool is_event = is("", "events");
+  unconditional_update = kind->is_core() && !is("coordination.k8s.io", "leases");
+  create_on_update = is_event || is("coordination.k8s.io", "leases");
+  if (is_namespace) std::erase(verbs, "deletecollection");
+}
+
+Catalogue::Catalogue(object::KindTable kinds) {
+  for (const auto& kind : kinds.all()) {
+    Served* served = served_.emplace_back(std::make_unique<Served>(kind)).get();
+    by_path_[path_of(kind->group, kind->version, kind->plural)] = served;
+    by_kind_[served->api_version + "/" + kind->kind] = served;
+    by_resource_[served->resource.qualified()] = served;
+    if (served->is("", "namespaces")) namespaces_ = served;
+  }
+}
+
+Served* Catalogue::find(std::string_view group, std::string_view version, std::string_view plural) const {
+  const auto at = by_path_.find(path_of(group, version, plural));
+  return at == by_path_.end() ? nullptr : at->second;
+}
+
+Served* Catalogue::find(object::Resource resource) const {
+  const auto at = by_resource_.find(resource.qualified());
+  return at == by_resource_.end() ? nullptr : at->second;
+}
+
+Served* Catalogue::find_kind(std::string_view api_version, std::string_view kind) const {
+  const auto at = by_kind_.find(std::string(api_version).append("/").append(kind));
+  return at == by_kind_.end() ? nullptr : at->second;
+}
+
+}  // namespace gantry::api
