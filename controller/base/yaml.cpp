@@ -7,6 +7,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <istream>
 #include <map>
 #include <streambuf>
@@ -71,7 +72,8 @@ class TreeBuilder final : public YAML::EventHandler {
     return std::exchange(document_, {});
   }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    started_ = line(mark);
     document_ = {};
     frames_.clear();
     anchors_.clear();
@@ -80,6 +82,7 @@ class TreeBuilder final : public YAML::EventHandler {
     kept_ = 0;
   }
   void OnDocumentEnd() override {}
+  std::size_t started() const { return started_; }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { scalar(mark, anchor, json::Value()); }
 
@@ -299,6 +302,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   const Limits& limits_;
   std::size_t first_line_;
+  std::size_t started_ = 0;
   Document document_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchored> anchors_;
@@ -321,25 +325,29 @@ struct Piece {
   std::size_t first_line = 1;
 };
 
-bool starts_document(std::string_view line) {
-  return line.starts_with("---") && (line.size() == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\r');
+bool is_marker(std::string_view line, std::string_view marker) {
+  return line.starts_with(marker) && (line.size() == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\r');
 }
 
-// By the grammar no scalar, quoted or literal, may contain a line that starts with "---", so cutting there is safe.
+// By the grammar no scalar, quoted or literal, may contain a line that starts with "---" or "...", so cutting there is
+// safe, and each piece holds one document.
 std::vector<Piece> split(std::string_view text) {
-  std::vector<Piece> pieces{{text.substr(0, 0), 1}};
+  std::vector<Piece> pieces;
   std::size_t start = 0;
+  std::size_t first_line = 1;
   std::size_t number = 1;
   for (std::size_t at = 0; at < text.size(); ++number) {
     const auto end = std::min(text.find('\n', at), text.size());
-    if (starts_document(text.substr(at, end - at))) {
-      pieces.back().text = text.substr(start, at - start);
-      pieces.push_back({{}, number});
-      start = at;
+    const auto line = text.substr(at, end - at);
+    const bool ends = is_marker(line, "...");
+    if (ends || is_marker(line, "---")) {
+      pieces.push_back({text.substr(start, at - start), first_line});
+      start = ends ? std::min(end + 1, text.size()) : at;
+      first_line = ends ? number + 1 : number;
     }
     at = end + 1;
   }
-  pieces.back().text = text.substr(start);
+  pieces.push_back({text.substr(start), first_line});
   return pieces;
 }
 
@@ -407,10 +415,13 @@ void parse_piece(const Piece& piece, const Limits& limits, std::vector<Document>
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
     TreeBuilder builder(limits, piece.first_line);
-    while (parser.HandleNextDocument(builder)) {
-      Document document = builder.take();
-      if (!document.value.is_null()) documents.push_back(std::move(document));
-    }
+    if (!parser.HandleNextDocument(builder)) return;
+    Document document = builder.take();
+    // yaml-cpp takes what stands after the end for a document of its own, and for ever more of them if it cannot read
+    // it.
+    if (parser.HandleNextDocument(builder))
+      throw Broken{builder.started(), "unexpected text after the end of the document"};
+    if (!document.value.is_null()) documents.push_back(std::move(document));
   } catch (const Broken& broken) {
     documents.push_back(broken_document(broken));
   } catch (const YAML::DeepRecursion& deep) {

@@ -1,6 +1,10 @@
 // Writing YAML as kubectl does: plain where that reads back as the same string, otherwise quoted; text of several lines
 // as a literal block. Long lines are never folded.
 #include "controller/base/yaml.hpp"
+
+#include <algorithm>
+#include <utility>
+
 #include "controller/base/yaml_scalar.hpp"
 
 namespace gantry::yaml {

@@ -1,7 +1,9 @@
 #include "controller/base/yaml_scalar.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string>
 
 namespace gantry::yaml {

@@ -94,6 +94,16 @@ TEST(YamlStreams, CutOnlyWhereTheGrammarDoes) {
   EXPECT_EQ(as_json("a: ---b\n"), R"({"a":"---b"})");
 }
 
+TEST(YamlStreams, RefuseWhatStandsAfterTheEnd) {
+  const auto documents = parse_all("- a\n, b\n---\n[c]\n]\n---\nd: e\n...\nf: g\n");
+  ASSERT_THAT(documents, SizeIs(4));
+  EXPECT_EQ(documents[0].error, "line 2: unexpected text after the end of the document");
+  EXPECT_EQ(documents[1].error_line, 5U);
+  EXPECT_EQ(json::dump(documents[2].value), R"({"d":"e"})");
+  EXPECT_EQ(json::dump(documents[3].value), R"({"f":"g"})");
+  EXPECT_EQ(documents[3].line, 9U);
+}
+
 TEST(YamlStreams, ReadJsonToo) {
   const auto documents = parse_all("\n{\"a\": {\"b\": 1, \"b\": 2}}");
   ASSERT_THAT(documents, SizeIs(1));
