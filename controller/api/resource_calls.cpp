@@ -104,7 +104,8 @@ Task<HttpResponse> Api::write(Call& call) {
   const bool one = !target.name.empty();
   if (served.kind->namespaced && target.ns.empty() && call.verb != Verb::DeleteCollection)
     throw method_not_allowed(served.resource, to_string(call.verb));
-  if (one == (call.verb == Verb::Create)) throw method_not_allowed(served.resource, to_string(call.verb));
+  const bool on_collection = call.verb == Verb::Create || call.verb == Verb::DeleteCollection;
+  if (one == on_collection) throw method_not_allowed(served.resource, to_string(call.verb));
   if (!target.subresource.empty() && (call.verb == Verb::Create || call.verb == Verb::Delete))
     throw method_not_allowed(served.resource, to_string(call.verb));
   const Shape shape = shape_of(request, call.verb == Verb::DeleteCollection);
