@@ -11,7 +11,7 @@ namespace {
 const log::Logger kLog("reconcile");
 
 // A step that was done and is planned again has not shown its effect: more of the same will hardly help.
-constexpr int kRepeatsMax = 2;
+constexpr int kRepeatsMax = 3;
 
 bool same_step(const Action& a, const Action& b) {
   return a.verb == b.verb && a.type == b.type && a.target == b.target && a.reason == b.reason;
@@ -71,7 +71,6 @@ Task<Outcome> Attempt::reconcile() {
   const std::optional<Obstacle> obstacle = unmet_dependency(context_, subject_);
   co_await look();
   if (obstacle) {
-    plan_.actions.clear();
     plan_.blocked = true;
     plan_.blocked_reason = obstacle->reason;
     plan_.blocked_message = obstacle->message;
@@ -84,7 +83,7 @@ Task<Outcome> Attempt::reconcile() {
   } else if (context_.read_only) {
     held_back =
         Condition{"Paused", "True", "ReadOnly", "the controller is read-only; " + count_of(plan_) + " would be done"};
-  } else if (!co_await act_until_done()) {
+  } else if (!obstacle && !co_await act_until_done()) {
     co_return Outcome{Outcome::Next::Reread, {}, {}, nullptr};
   }
   const std::optional<Duration> look_again = plan_.look_again;
@@ -166,7 +165,7 @@ Task<bool> Attempt::act_until_done() {
     repeats = again ? repeats + 1 : 0;
     if (repeats == kRepeatsMax) {
       throw Error(ErrorCode::Unavailable, std::string(to_string(action.verb)) + " " + action.type + " " +
-                                              action.target + " was done " + std::to_string(kRepeatsMax + 1) +
+                                              action.target + " was done " + std::to_string(kRepeatsMax) +
                                               " times and still does not show; pausing before the next try");
     }
   }
