@@ -140,11 +140,13 @@ void print_secret(std::ostream& out, const json::Value& object, const Style& sty
   out << style.bold("Data:") << "\n";
   const json::Value* data = object.find("data");
   if (!data || !data->is_object()) return;
+  std::size_t width = 0;
+  for (const json::Member& member : data->as_object()) width = std::max(width, display_width(member.key) + 1);
   for (const json::Member& member : data->as_object()) {
     // Base64: three bytes in four characters.
     std::string_view text = member.value.is_string() ? std::string_view(member.value.as_string()) : std::string_view();
     const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-    fields.line(member.key, std::to_string(text.size() / 4 * 3 - padding) + " bytes", "  ", 0);
+    fields.line(member.key, std::to_string(text.size() / 4 * 3 - padding) + " bytes", "  ", width);
   }
 }
 

@@ -72,6 +72,7 @@ Output output_of(const Flags& flags) {
   if (needs_detail && output.detail.empty())
     throw UsageError("-o " + name + " needs =...: gantry help get shows examples");
   if (!needs_detail && !output.detail.empty()) throw UsageError("-o " + name + " takes nothing behind it");
+  if (output.form == Output::Form::JsonPath) template_of(output.detail);  // a mistake is told before anything is asked
   return output;
 }
 

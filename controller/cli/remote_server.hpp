@@ -13,10 +13,6 @@ namespace gantry::cli {
 
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
-// Where the kubeconfig is looked for, the strongest first: --kubeconfig alone, else the files of $KUBECONFIG, else
-// ~/.kube/config. Never empty.
-std::vector<std::string> kubeconfig_files(const Flags& flags, const Environment& environment, const std::string& home);
-
 // Reads the kubeconfig that --kubeconfig, $KUBECONFIG or ~/.kube/config name, and the context of --context. Connects
 // when the first request is sent, and keeps the connection. Throws Error when the file says nothing usable.
 std::unique_ptr<Server> connect_by_kubeconfig(const Flags& flags, const Environment& environment,

@@ -1,18 +1,22 @@
 // gantry config: the kubeconfig that says which servers there are, and where each flag's value comes from.
+#include "controller/api/kubeconfig.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/yaml.hpp"
 #include "controller/cli/commands.hpp"
 #include "controller/cli/configuration.hpp"
 #include "controller/cli/nearest.hpp"
 #include "controller/cli/output.hpp"
-#include "controller/cli/remote_server.hpp"
 #include "controller/cli/text_table.hpp"
 
 namespace gantry::cli {
 namespace {
 
 std::string path_of_kubeconfig(Context& context) {
-  return kubeconfig_files(context.flags(), context.surroundings().environment, context.surroundings().home).front();
+  const Surroundings& around = context.surroundings();
+  const auto named =
+      api::kubeconfig_files(context.flags().text("kubeconfig"), around.environment("KUBECONFIG"), around.home);
+  if (named.empty()) throw Error(ErrorCode::NotFound, "no kubeconfig is named: --kubeconfig FILE, or $KUBECONFIG");
+  return named.front();
 }
 
 json::Value read_kubeconfig(const std::string& path) {

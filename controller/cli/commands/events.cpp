@@ -76,7 +76,7 @@ int events(Context& context) {
     table.add(row_of(event.object, everywhere, context.clock()));
     table.print(context.out(), std::exchange(with_headers, false), context.style());
     context.out().flush();
-    return true;
+    return context.out().good();
   });
   return kOk;
 }

@@ -186,7 +186,7 @@ int Get::watch() {
   }
   watch_from(context_, request, revision, std::nullopt, [&](const WatchEvent& event) {
     show(event, table, headers);
-    return true;
+    return context_.out().good();  // whoever was reading may have gone
   });
   return kOk;
 }
