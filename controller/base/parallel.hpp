@@ -1,10 +1,10 @@
 // Many calls, a few at a time, on one reactor.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <algorithm>
 #include <memory>
 
 #include "controller/base/reactor.hpp"
@@ -41,7 +41,8 @@ inline Task<> parallel_worker(std::shared_ptr<ParallelState> state, std::size_t 
 
 // Calls call(0) ... call(count - 1), at most `limit` of them at a time, and returns when all are done. The first that
 // throws lets those under way finish and no other begin; its exception goes on.
-inline Task<> for_each_at_most(Reactor& reactor, std::size_t limit, std::size_t count, std::function<Task<>(std::size_t)> call) {
+inline Task<> for_each_at_most(Reactor& reactor, std::size_t limit, std::size_t count,
+                               std::function<Task<>(std::size_t)> call) {
   if (count == 0) co_return;
   auto state = std::make_shared<detail::ParallelState>();
   state->call = std::move(call);

@@ -19,7 +19,8 @@ constexpr std::size_t kEvidenceLines = 200;
 
 }  // namespace
 
-Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action, runtime::Notes& notes) {
+Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
+                          runtime::Notes& notes) {
   const auto& seen = static_cast<const AppSeen&>(what);
   if (action.type == "copy") {
     co_await parts_.code.stage(action.target, action.after.as_string());
@@ -38,11 +39,14 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
     co_await parts_.host.remove(action.detail.string_or("instance"), true);
   } else {
     co_await parts_.host.stop(action.detail.string_or("instance"));
-    notes.note({.warning = action.reason.starts_with("its health"), .reason = "Stopping", .message = action.target + ": " + action.reason});
+    notes.note({.warning = action.reason.starts_with("its health"),
+                .reason = "Stopping",
+                .message = action.target + ": " + action.reason});
   }
 }
 
-Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action&, runtime::Notes& notes) {
+Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action&,
+                                   runtime::Notes& notes) {
   const Choice& choice = seen.choice;
   json::Object spec;
   spec.set("appRef", json::Object{{"name", subject.key().name}});
@@ -59,30 +63,45 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
     spec.set("rollbackRequest", subject.annotation("gantry.dev/rollback-to"));
   } else {
     std::string digest = seen.source_digest;
-    if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty()) digest = co_await parts_.host.ensure_image(image->as_string());
+    if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty())
+      digest = co_await parts_.host.ensure_image(image->as_string());
     const std::string written = json::dump(seen.pod_template) + "\n" + digest;
     spec.set("template", seen.pod_template);
     spec.set("sourceDigest", digest);
     spec.set("specHash", digest == seen.source_digest ? seen.spec_hash : sha256(written));
     json::Object values;
     for (const auto& [name, value] : seen.environment.values) values.set(name, value.reveal());
-    spec.set("configHash", digest == seen.source_digest ? seen.config_hash : hmac_sha256(parts_.hash_key, written + "\n" + json::dump(json::Value(std::move(values)))));
+    spec.set("configHash",
+             digest == seen.source_digest
+                 ? seen.config_hash
+                 : hmac_sha256(parts_.hash_key, written + "\n" + json::dump(json::Value(std::move(values)))));
   }
   const std::string name = release_name(subject.key().name, choice.revision);
-  json::Object owner{{"apiVersion", subject.json.string_or("apiVersion")}, {"kind", subject.json.string_or("kind")}, {"name", subject.key().name},
-                     {"uid", subject.meta().uid}, {"controller", true}, {"blockOwnerDeletion", true}};
-  json::Object metadata{{"name", name}, {"namespace", subject.key().ns}, {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
+  json::Object owner{{"apiVersion", subject.json.string_or("apiVersion")},
+                     {"kind", subject.json.string_or("kind")},
+                     {"name", subject.key().name},
+                     {"uid", subject.meta().uid},
+                     {"controller", true},
+                     {"blockOwnerDeletion", true}};
+  json::Object metadata{{"name", name},
+                        {"namespace", subject.key().ns},
+                        {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
                         {"ownerReferences", json::Array{json::Value(std::move(owner))}}};
-  json::Object release{{"apiVersion", subject.json.string_or("apiVersion")}, {"kind", "Release"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
+  json::Object release{{"apiVersion", subject.json.string_or("apiVersion")},
+                       {"kind", "Release"},
+                       {"metadata", std::move(metadata)},
+                       {"spec", std::move(spec)}};
   try {
-    co_await parts_.client.create(releases_resource(), json::Value(std::move(release)), {.field_manager = "gantry-app"});
+    co_await parts_.client.create(releases_resource(), json::Value(std::move(release)),
+                                  {.field_manager = "gantry-app"});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::AlreadyExists) throw;  // made just before a crash: the next look finds it
   }
   notes.note({.warning = false, .reason = "ReleaseCreated", .message = "release " + name + ": " + choice.cause});
 }
 
-Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes) {
+Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const AppSeen& seen,
+                                        const runtime::Action& action, runtime::Notes& notes) {
   const std::string phase = action.after.string_or("phase");
   json::Object status{{"phase", phase}};
   const std::string now = format_time(seen.wall);
@@ -99,23 +118,31 @@ Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const A
     status.set("evidence", std::move(evidence));
   }
   co_await parts_.client.patch_status({releases_resource(), subject.key().ns, action.target}, api::PatchType::Merge,
-                                      json::Value(json::Object{{"status", std::move(status)}}), {.field_manager = "gantry-app"});
-  if (phase == "Failed") notes.note({.warning = true, .reason = "RolloutFailed", .message = "release " + action.target + ": " + action.reason});
-  if (phase == "Active") notes.note({.warning = false, .reason = "RolloutComplete", .message = "release " + action.target + ": " + action.reason});
+                                      json::Value(json::Object{{"status", std::move(status)}}),
+                                      {.field_manager = "gantry-app"});
+  if (phase == "Failed")
+    notes.note(
+        {.warning = true, .reason = "RolloutFailed", .message = "release " + action.target + ": " + action.reason});
+  if (phase == "Active")
+    notes.note(
+        {.warning = false, .reason = "RolloutComplete", .message = "release " + action.target + ": " + action.reason});
 }
 
-providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot, int attempt) const {
+providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot,
+                                                     int attempt) const {
   const ReleaseView& release = *seen.choice.run;
   const json::Value& pod_template = release.pod_template;
   providers::InstanceSpec spec;
-  spec.id = subject.meta().uid.substr(0, 8) + "-" + std::to_string(release.revision) + "-" + std::to_string(slot) + "-" + std::to_string(attempt);
+  spec.id = subject.meta().uid.substr(0, 8) + "-" + std::to_string(release.revision) + "-" + std::to_string(slot) +
+            "-" + std::to_string(attempt);
   spec.owner_uid = subject.meta().uid;
   spec.owner_namespace = subject.key().ns;
   spec.owner_name = subject.key().name;
   spec.release = release.name;
   spec.slot = slot;
   spec.config_hash = release.config_hash;
-  spec.runtime = is_docker(pod_template) ? providers::InstanceSpec::Runtime::Docker : providers::InstanceSpec::Runtime::Process;
+  spec.runtime =
+      is_docker(pod_template) ? providers::InstanceSpec::Runtime::Docker : providers::InstanceSpec::Runtime::Process;
   for (const auto* field : {"command", "args"}) {
     const json::Value* words = pod_template.find(field);
     if (!words || !words->is_array()) continue;
@@ -124,7 +151,8 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
   if (const json::Value* image = pod_template.at({"source", "image", "ref"})) spec.image = image->as_string();
   spec.working_directory = parts_.code.staged(release.source_digest);
   if (const std::string inside = pod_template.string_or("workingDirectory"); !inside.empty()) {
-    spec.working_directory = inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;
+    spec.working_directory =
+        inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;
   }
   spec.env = seen.environment.values;
   if (const json::Value* ports = pod_template.find("ports"); ports && ports->is_array()) {
@@ -142,7 +170,8 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
   }
   if (const json::Value* volumes = pod_template.find("volumes"); volumes && volumes->is_array()) {
     for (const auto& volume : volumes->as_array()) {
-      spec.volumes.push_back({volume.string_or("name"), volume.string_or("mountPath"), volume.string_or("hostPath"), volume.bool_or("readOnly", false)});
+      spec.volumes.push_back({volume.string_or("name"), volume.string_or("mountPath"), volume.string_or("hostPath"),
+                              volume.bool_or("readOnly", false)});
     }
   }
   if (const json::Value* resources = pod_template.find("resources")) {
@@ -153,7 +182,8 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
   return spec;
 }
 
-Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes) {
+Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppSeen& seen,
+                                     const runtime::Action& action, runtime::Notes& notes) {
   const int slot = static_cast<int>(action.detail.int_or("slot", 0));
   const int attempt = static_cast<int>(action.detail.int_or("attempt", 1));
   auto& memory = memory_[subject.meta().uid].slots[{seen.choice.run->name, slot}];
@@ -164,8 +194,11 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
     std::string where;
     for (const auto& port : started.ports) where += " " + port.name + "=" + std::to_string(port.host_port);
     const bool again = attempt > 1;
-    notes.note({.warning = again, .reason = again ? "Restarted" : "Started",
-                .message = action.target + (again ? ": " + action.reason + "; started again" : " of release " + seen.choice.run->name) + (where.empty() ? "" : ", ports" + where)});
+    notes.note({.warning = again,
+                .reason = again ? "Restarted" : "Started",
+                .message = action.target +
+                           (again ? ": " + action.reason + "; started again" : " of release " + seen.choice.run->name) +
+                           (where.empty() ? "" : ", ports" + where)});
   } catch (const Error& error) {
     failure = error;
   }
@@ -175,7 +208,9 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
   memory.attempt = attempt;
   memory.crashes.failed(Duration::zero());
   memory.retry_at = parts_.reactor.now() + std::max<Duration>(memory.crashes.delay(), std::chrono::milliseconds(500));
-  notes.note({.warning = true, .reason = failure->code() == ErrorCode::Conflict ? "PortInUse" : "StartFailed", .message = action.target + ": " + failure->message()});
+  notes.note({.warning = true,
+              .reason = failure->code() == ErrorCode::Conflict ? "PortInUse" : "StartFailed",
+              .message = action.target + ": " + failure->message()});
 }
 
 }  // namespace gantry::reconcilers::app

@@ -11,7 +11,9 @@ using providers::Instance;
 // "<uid8>-<revision>-<slot>-<attempt>": see AppReconciler::instance_spec().
 int attempt_of(const std::string& id) { return std::atoi(id.substr(id.rfind('-') + 1).c_str()); }
 
-std::string spec_text(const json::Value& pod_template, const std::string& source_digest) { return json::dump(pod_template) + "\n" + source_digest; }
+std::string spec_text(const json::Value& pod_template, const std::string& source_digest) {
+  return json::dump(pod_template) + "\n" + source_digest;
+}
 
 std::string environment_text(const Environment& environment) {
   json::Object values;
@@ -37,7 +39,8 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
   co_await observe_releases(subject, *seen);
   if (!subject.meta().deleting) {
     seen->pod_template = template_of(subject.json);
-    seen->environment = co_await resolve_environment(parts_.client, parts_.kinds, seen->pod_template, subject.json, subject.key().ns);
+    seen->environment =
+        co_await resolve_environment(parts_.client, parts_.kinds, seen->pod_template, subject.json, subject.key().ns);
     co_await observe_source(subject.json, *seen);
     const std::string written = spec_text(seen->pod_template, seen->source_digest);
     seen->spec_hash = sha256(written);
@@ -87,10 +90,12 @@ Task<> AppReconciler::observe_releases(const runtime::Subject& subject, AppSeen&
   const api::List list = co_await parts_.client.list(kReleases, options);
   for (const auto& object : list.items) {
     const auto& owners = object->meta().owners;
-    const bool ours = std::any_of(owners.begin(), owners.end(), [&](const auto& owner) { return owner.uid == subject.meta().uid; });
+    const bool ours =
+        std::any_of(owners.begin(), owners.end(), [&](const auto& owner) { return owner.uid == subject.meta().uid; });
     if (ours && !object->meta().deleting) seen.releases.push_back(read_release(*object));
   }
-  std::sort(seen.releases.begin(), seen.releases.end(), [](const auto& a, const auto& b) { return a.revision < b.revision; });
+  std::sort(seen.releases.begin(), seen.releases.end(),
+            [](const auto& a, const auto& b) { return a.revision < b.revision; });
 }
 
 Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen& seen) {
@@ -125,7 +130,8 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   if (const ReleaseView* run = seen.choice.run) {
     seen.target = rollout_target(subject.json, run->name);
     const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
-    seen.past_deadline = seen.wall - run->created > std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600);
+    seen.past_deadline =
+        seen.wall - run->created > std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);
     // A try that could not even be started left no instance; it stands in the slot all the same.
@@ -147,7 +153,9 @@ void AppReconciler::watch_health(const runtime::Subject& subject, AppSeen& seen)
     alive.push_back(one.instance.id);
     health_.watch(subject.meta().uid, one.instance.id, health_check_of(subject.json, one.instance));
     one.health = health_.find(one.instance.id).value_or(Health{});
-    one.replica.phase = one.health.ready ? Replica::Phase::Ready : one.health.sick ? Replica::Phase::Sick : Replica::Phase::Starting;
+    one.replica.phase = one.health.ready  ? Replica::Phase::Ready
+                        : one.health.sick ? Replica::Phase::Sick
+                                          : Replica::Phase::Starting;
     if (one.instance.stopping) one.replica.phase = Replica::Phase::Stopping;
   }
   health_.keep_only(subject.meta().uid, alive);

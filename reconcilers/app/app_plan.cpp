@@ -12,10 +12,13 @@ using What = RolloutStep::What;
 
 std::string instance_type(const json::Value& pod_template) { return is_docker(pod_template) ? "container" : "process"; }
 
-std::string slot_name(const runtime::Subject& subject, int slot) { return subject.key().name + "/" + std::to_string(slot); }
+std::string slot_name(const runtime::Subject& subject, int slot) {
+  return subject.key().name + "/" + std::to_string(slot);
+}
 
 const SeenInstance* find_instance(const AppSeen& seen, const std::string& id) {
-  const auto at = std::find_if(seen.instances.begin(), seen.instances.end(), [&](const auto& one) { return one.instance.id == id; });
+  const auto at = std::find_if(seen.instances.begin(), seen.instances.end(),
+                               [&](const auto& one) { return one.instance.id == id; });
   return at == seen.instances.end() ? nullptr : &*at;
 }
 
@@ -75,9 +78,23 @@ void AppReconciler::plan_release(const runtime::Subject& subject, const AppSeen&
   const json::Value* code = subject.json.at({"spec", "source", "code", "path"});
   const json::Value* image = subject.json.at({"spec", "source", "image", "ref"});
   if (!seen.choice.copy && !seen.source_ready && code) {
-    plan.actions.push_back({Verb::Run, "copy", code->as_string(), "the code folder is copied, so that editing it does not change what runs", {}, seen.source_digest, false, {}});
+    plan.actions.push_back({Verb::Run,
+                            "copy",
+                            code->as_string(),
+                            "the code folder is copied, so that editing it does not change what runs",
+                            {},
+                            seen.source_digest,
+                            false,
+                            {}});
   } else if (!seen.choice.copy && !seen.source_ready && image) {
-    plan.actions.push_back({Verb::Run, "image", image->as_string(), "the image is made present and its tag resolved to a digest", {}, {}, false, {}});
+    plan.actions.push_back({Verb::Run,
+                            "image",
+                            image->as_string(),
+                            "the image is made present and its tag resolved to a digest",
+                            {},
+                            {},
+                            false,
+                            {}});
   }
   const ReleaseView* newest = seen.releases.empty() ? nullptr : &seen.releases.back();
   const json::Value& after = seen.choice.copy ? seen.choice.copy->pod_template : seen.pod_template;
@@ -93,15 +110,30 @@ void AppReconciler::plan_release(const runtime::Subject& subject, const AppSeen&
     if (old) before_fields.set(key, *old);
     after_fields.set(key, value);
   }
-  plan.actions.push_back({Verb::Create, "release", release_name(subject.key().name, seen.choice.revision), reason, std::move(before_fields), std::move(after_fields), false, {}});
+  plan.actions.push_back({Verb::Create,
+                          "release",
+                          release_name(subject.key().name, seen.choice.revision),
+                          reason,
+                          std::move(before_fields),
+                          std::move(after_fields),
+                          false,
+                          {}});
   // What will follow, for whoever only wants to know; act() looks again before each.
   RolloutTarget target = rollout_target(subject.json, release_name(subject.key().name, seen.choice.revision));
   for (int slot = 0; slot < target.replicas; ++slot) {
-    plan.actions.push_back({Verb::Create, instance_type(after), slot_name(subject, slot), "of the new release", {}, {}, false, {}});
+    plan.actions.push_back(
+        {Verb::Create, instance_type(after), slot_name(subject, slot), "of the new release", {}, {}, false, {}});
   }
   for (const auto& one : seen.instances) {
     if (!one.replica.alive()) continue;
-    plan.actions.push_back({Verb::Delete, instance_type(after), slot_name(subject, one.replica.slot), "replaced by the new release, once that is ready", {}, {}, false, {}});
+    plan.actions.push_back({Verb::Delete,
+                            instance_type(after),
+                            slot_name(subject, one.replica.slot),
+                            "replaced by the new release, once that is ready",
+                            {},
+                            {},
+                            false,
+                            {}});
   }
 }
 
@@ -129,7 +161,8 @@ void AppReconciler::plan_instances(const runtime::Subject& subject, const AppSee
     }
     if (step.what == What::Start) {
       for (const auto& last : seen.instances) {
-        if (last.replica.slot == step.slot && last.replica.release == seen.target.release && last.replica.attempt == step.attempt - 1) {
+        if (last.replica.slot == step.slot && last.replica.release == seen.target.release &&
+            last.replica.attempt == step.attempt - 1) {
           action.reason = "replica " + std::to_string(step.slot) + " " + last.instance.exit_reason;
         }
       }
@@ -152,9 +185,11 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
   if (seen.rollout.complete) {
     if (run.phase != "Active" && run.phase != "Failed") set_phase(run, "Active", "all replicas are ready");
     for (const auto& release : seen.releases) {
-      if (release.name != run.name && release.phase == "Active") set_phase(release, "Superseded", run.name + " has taken over");
+      if (release.name != run.name && release.phase == "Active")
+        set_phase(release, "Superseded", run.name + " has taken over");
     }
-    if (run.phase != "Active" && run.phase == "Failed" && seen.releases.back().name == run.name) set_phase(run, "Active", "all replicas are ready after all");
+    if (run.phase != "Active" && run.phase == "Failed" && seen.releases.back().name == run.name)
+      set_phase(run, "Active", "all replicas are ready after all");
   } else if (run.phase.empty()) {
     set_phase(run, "Progressing", "the rollout has begun");
   } else if (run.phase == "Progressing") {
@@ -162,12 +197,15 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
       set_phase(run, "Failed", "not complete within its progress deadline");
     } else {
       const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
-      const Duration left = run.created + std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600) - seen.wall + std::chrono::milliseconds(100);
+      const Duration left = run.created +
+                            std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600) -
+                            seen.wall + std::chrono::milliseconds(100);
       plan.look_again = plan.look_again ? std::min(*plan.look_again, left) : left;
     }
   }
   const json::Value* limit = subject.json.at({"spec", "revisionHistoryLimit"});
-  for (const auto& name : releases_to_forget(seen.releases, run.name, static_cast<std::size_t>(limit && limit->is_int() ? limit->as_int() : 10))) {
+  for (const auto& name : releases_to_forget(
+           seen.releases, run.name, static_cast<std::size_t>(limit && limit->is_int() ? limit->as_int() : 10))) {
     plan.actions.push_back({Verb::Delete, "release", name, "beyond spec.revisionHistoryLimit", {}, {}, false, {}});
   }
 }
@@ -175,7 +213,14 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
 runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
   runtime::Plan plan;
   for (const auto& one : seen.instances) {
-    Action action{Verb::Delete, one.instance.runtime == providers::InstanceSpec::Runtime::Docker ? "container" : "process", one.instance.id, "the App is deleted", {}, {}, false, {}};
+    Action action{Verb::Delete,
+                  one.instance.runtime == providers::InstanceSpec::Runtime::Docker ? "container" : "process",
+                  one.instance.id,
+                  "the App is deleted",
+                  {},
+                  {},
+                  false,
+                  {}};
     action.detail["instance"] = one.instance.id;
     if (one.replica.alive()) {
       // Asked to stop already: its exit is waited for, and wakes us.

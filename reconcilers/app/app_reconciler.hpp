@@ -1,5 +1,6 @@
-// Makes an App run on this machine: its source made ready, a Release for each configuration, an instance for each replica,
-// each asked for its health for ever after. The decisions are in releases.hpp and rollout.hpp; here is the doing.
+// Makes an App run on this machine: its source made ready, a Release for each configuration, an instance for each
+// replica, each asked for its health for ever after. The decisions are in releases.hpp and rollout.hpp; here is the
+// doing.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,10 @@ class AppReconciler final : public runtime::Reconciler {
 
   Task<runtime::SeenPtr> observe(const runtime::Subject& subject) override;
   runtime::Plan plan(const runtime::Subject& subject, const runtime::Seen& seen) override;
-  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action, runtime::Notes& notes) override;
-  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Plan& plan) override;
+  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action,
+             runtime::Notes& notes) override;
+  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
+                         const runtime::Plan& plan) override;
 
  private:
   void wake(const std::string& uid);
@@ -63,16 +66,20 @@ class AppReconciler final : public runtime::Reconciler {
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   runtime::Plan plan_removal(const AppSeen& seen);
 
-  Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
-  Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
-  Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
-  providers::InstanceSpec instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot, int attempt) const;
+  Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                      runtime::Notes& notes);
+  Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                           runtime::Notes& notes);
+  Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                        runtime::Notes& notes);
+  providers::InstanceSpec instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot,
+                                        int attempt) const;
 
   // What is known of one slot's tries and is not worth keeping over a restart.
   struct SlotMemory {
     CrashCount crashes;
-    std::string counted;        // the last instance whose end was counted
-    int attempt = 0;            // the last try, also when it could not even be started
+    std::string counted;  // the last instance whose end was counted
+    int attempt = 0;      // the last try, also when it could not even be started
     Instant retry_at{};
     std::string start_failure;  // why the last try could not be started; empty when it was
     int host_port = 0;          // the slot's address is kept over restarts

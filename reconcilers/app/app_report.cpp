@@ -20,7 +20,8 @@ json::Value endpoints_of(const AppSeen& seen) {
                                        {"ready", one.replica.phase == Replica::Phase::Ready}});
     }
   }
-  std::stable_sort(endpoints.begin(), endpoints.end(), [](const auto& a, const auto& b) { return a.int_or("slot", 0) < b.int_or("slot", 0); });
+  std::stable_sort(endpoints.begin(), endpoints.end(),
+                   [](const auto& a, const auto& b) { return a.int_or("slot", 0) < b.int_or("slot", 0); });
   return endpoints;
 }
 
@@ -40,26 +41,33 @@ json::Value urls_of(const AppSeen& seen) {
 Condition not_ready(const AppSeen& seen) {
   if (!seen.start_failures.empty()) {
     const auto& [slot, why] = *seen.start_failures.begin();
-    return {"Ready", "False", why.find("already in use") != std::string::npos ? "PortInUse" : "StartFailed", "replica " + std::to_string(slot) + ": " + why};
+    return {"Ready", "False", why.find("already in use") != std::string::npos ? "PortInUse" : "StartFailed",
+            "replica " + std::to_string(slot) + ": " + why};
   }
   for (const auto& one : seen.instances) {
     const bool current = one.replica.release == seen.target.release && one.replica.slot < seen.target.replicas;
     if (!current) continue;
     if (one.replica.phase == Replica::Phase::Exited && one.replica.retry_at > seen.now) {
       return {"Ready", "False", "CrashLooping",
-              "replica " + std::to_string(one.replica.slot) + " " + one.instance.exit_reason + "; tried " + std::to_string(one.replica.attempt) +
-                  " times, again in " + human_duration(one.replica.retry_at - seen.now + std::chrono::milliseconds(999))};
+              "replica " + std::to_string(one.replica.slot) + " " + one.instance.exit_reason + "; tried " +
+                  std::to_string(one.replica.attempt) + " times, again in " +
+                  human_duration(one.replica.retry_at - seen.now + std::chrono::milliseconds(999))};
     }
-    if (one.replica.phase == Replica::Phase::Sick || (one.replica.phase == Replica::Phase::Starting && !one.health.message.empty())) {
-      return {"Ready", "False", "Unhealthy", "replica " + std::to_string(one.replica.slot) + ": health check: " + one.health.message};
+    if (one.replica.phase == Replica::Phase::Sick ||
+        (one.replica.phase == Replica::Phase::Starting && !one.health.message.empty())) {
+      return {"Ready", "False", "Unhealthy",
+              "replica " + std::to_string(one.replica.slot) + ": health check: " + one.health.message};
     }
   }
-  return {"Ready", "False", "RolloutInProgress", std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas of " + seen.target.release + " are ready"};
+  return {"Ready", "False", "RolloutInProgress",
+          std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas of " +
+              seen.target.release + " are ready"};
 }
 
 }  // namespace
 
-runtime::Report AppReconciler::report(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Plan& plan) {
+runtime::Report AppReconciler::report(const runtime::Subject& subject, const runtime::Seen& what,
+                                      const runtime::Plan& plan) {
   const auto& seen = static_cast<const AppSeen&>(what);
   runtime::Report report;
   int alive = 0;
@@ -81,43 +89,58 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.status["sourceDigest"] = seen.choice.run->source_digest;
   }
   if (subject.meta().deleting) {
-    report.conditions.push_back({"Ready", "False", "Deleting", plan.blocked ? plan.blocked_message : "its instances are being stopped"});
+    report.conditions.push_back(
+        {"Ready", "False", "Deleting", plan.blocked ? plan.blocked_message : "its instances are being stopped"});
     return report;
   }
 
   const int needed = std::max(1, seen.target.replicas - seen.target.unavailable_max);
   const bool serves = seen.choice.run && (seen.target.replicas == 0 || seen.rollout.available >= needed);
-  report.conditions.push_back(serves ? Condition{"Available", "True", "EnoughReplicas", std::to_string(seen.rollout.available) + " replicas serve"}
-                                     : Condition{"Available", "False", "TooFewReplicas", std::to_string(seen.rollout.available) + " of " + std::to_string(needed) + " replicas serve"});
+  report.conditions.push_back(
+      serves
+          ? Condition{"Available", "True", "EnoughReplicas", std::to_string(seen.rollout.available) + " replicas serve"}
+          : Condition{"Available", "False", "TooFewReplicas",
+                      std::to_string(seen.rollout.available) + " of " + std::to_string(needed) + " replicas serve"});
 
   const bool source_known = !seen.source_digest.empty() || seen.source_ready;
-  report.conditions.push_back(!seen.source_problem.empty() ? Condition{"Built", "False", "SourceNotFound", seen.source_problem}
-                              : source_known               ? Condition{"Built", "True", "SourceReady", seen.source_digest.empty() ? "nothing to build" : seen.source_digest}
-                                                           : Condition{"Built", "Unknown", "Pending", "the source has not been looked at yet"});
+  report.conditions.push_back(
+      !seen.source_problem.empty() ? Condition{"Built", "False", "SourceNotFound", seen.source_problem}
+      : source_known               ? Condition{"Built", "True", "SourceReady",
+                                 seen.source_digest.empty() ? "nothing to build" : seen.source_digest}
+                                   : Condition{"Built", "Unknown", "Pending", "the source has not been looked at yet"});
 
   // Stored and shown, and honest about it: what other parts of the house will act upon.
-  for (const auto& [field, type] : {std::pair("routes", "RouteReady"), std::pair("scaling", "ScalingActive"), std::pair("schedules", "SchedulesActive")}) {
+  for (const auto& [field, type] : {std::pair("routes", "RouteReady"), std::pair("scaling", "ScalingActive"),
+                                    std::pair("schedules", "SchedulesActive")}) {
     if (!subject.json.at({"spec", field})) continue;
-    report.conditions.push_back({type, "Unknown", "NoReconciler", std::string("spec.") + field + " is stored, but nothing in this build acts upon it yet"});
+    report.conditions.push_back(
+        {type, "Unknown", "NoReconciler",
+         std::string("spec.") + field + " is stored, but nothing in this build acts upon it yet"});
   }
 
-  const bool failed = std::any_of(seen.releases.begin(), seen.releases.end(),
-                                  [&](const auto& release) { return release.phase == "Failed" && release.name == seen.releases.back().name; });
+  const bool failed = std::any_of(seen.releases.begin(), seen.releases.end(), [&](const auto& release) {
+    return release.phase == "Failed" && release.name == seen.releases.back().name;
+  });
   if (plan.blocked) {
     report.conditions.push_back({"Ready", "False", plan.blocked_reason, plan.blocked_message});
     report.conditions.push_back({"Progressing", "False", plan.blocked_reason, plan.blocked_message});
   } else if (failed) {
     const std::string text = "release " + seen.releases.back().name + " was not complete within its progress deadline" +
-                             (seen.choice.run && seen.choice.run->name != seen.releases.back().name ? "; " + seen.choice.run->name + " runs instead" : "");
+                             (seen.choice.run && seen.choice.run->name != seen.releases.back().name
+                                  ? "; " + seen.choice.run->name + " runs instead"
+                                  : "");
     report.conditions.push_back({"Ready", "False", "RolloutFailed", text});
     report.conditions.push_back({"Progressing", "False", "ProgressDeadlineExceeded", text});
   } else if (seen.choice.run && seen.rollout.complete) {
-    report.conditions.push_back({"Ready", "True", "AllReplicasReady", std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas are ready"});
+    report.conditions.push_back(
+        {"Ready", "True", "AllReplicasReady",
+         std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas are ready"});
     report.conditions.push_back({"Progressing", "True", "RolloutComplete", "release " + seen.target.release});
   } else if (seen.choice.run) {
     report.conditions.push_back(not_ready(seen));
-    report.conditions.push_back({"Progressing", "True", "RolloutInProgress", "release " + seen.target.release + ", " + std::to_string(updated) + " of " +
-                                                                                 std::to_string(seen.target.replicas) + " replicas are of it"});
+    report.conditions.push_back({"Progressing", "True", "RolloutInProgress",
+                                 "release " + seen.target.release + ", " + std::to_string(updated) + " of " +
+                                     std::to_string(seen.target.replicas) + " replicas are of it"});
   } else {
     report.conditions.push_back({"Ready", "False", "RolloutInProgress", "the first release is being made"});
     report.conditions.push_back({"Progressing", "True", "RolloutInProgress", "the first release is being made"});

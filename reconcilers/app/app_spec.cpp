@@ -91,19 +91,26 @@ std::optional<std::pair<std::string, std::string>> unsupported(const json::Value
   const json::Value& spec = spec_of(app);
   const bool docker = is_docker(spec);
   const json::Value* source = spec.find("source");
-  if (const json::Value* placement = spec.find("placement"); placement && placement->is_object() && !placement->as_object().empty()) {
-    return Problem{"PlacementNotSupported", "spec.placement: this build runs Apps on the controller's own machine only; remove placement"};
+  if (const json::Value* placement = spec.find("placement");
+      placement && placement->is_object() && !placement->as_object().empty()) {
+    return Problem{"PlacementNotSupported",
+                   "spec.placement: this build runs Apps on the controller's own machine only; remove placement"};
   }
   if (source && source->find("git")) {
-    return Problem{"SourceNotSupported", "spec.source.git: this build deploys from image and code; check the repository out and use source.code"};
+    return Problem{
+        "SourceNotSupported",
+        "spec.source.git: this build deploys from image and code; check the repository out and use source.code"};
   }
   if (docker && source && source->find("code")) {
-    return Problem{"SourceNotSupported", "spec.source.code with runtime docker needs an image build, which this build does not do; use runtime: process, or source.image"};
+    return Problem{"SourceNotSupported",
+                   "spec.source.code with runtime docker needs an image build, which this build does not do; use "
+                   "runtime: process, or source.image"};
   }
   if (!docker && source && source->find("image")) {
     return Problem{"SourceNotSupported", "spec.source.image runs in containers only; set runtime: docker"};
   }
-  if (!docker && !spec.find("command")) return Problem{"CommandMissing", "spec.command is required with runtime: process: what should be started?"};
+  if (!docker && !spec.find("command"))
+    return Problem{"CommandMissing", "spec.command is required with runtime: process: what should be started?"};
   return std::nullopt;
 }
 
@@ -117,7 +124,8 @@ std::string sha256(const std::string& text) {
 std::string hmac_sha256(const std::string& key, const std::string& text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int length = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &length);
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
+       text.size(), digest, &length);
   return hex(digest, length);
 }
 

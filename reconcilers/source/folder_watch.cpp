@@ -16,20 +16,26 @@ namespace gantry::reconcilers::source {
 
 struct FolderWatch::State {
   State(Reactor& reactor, std::string path, std::function<void()> callback)
-      : root(std::move(path)), changed(std::move(callback)), descriptor(reactor.executor(), ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {}
+      : root(std::move(path)),
+        changed(std::move(callback)),
+        descriptor(reactor.executor(), ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {}
 
-  static constexpr std::uint32_t kMask = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
+  static constexpr std::uint32_t kMask =
+      IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
 
   bool add(const std::string& folder) {
     const int id = ::inotify_add_watch(descriptor.native_handle(), folder.c_str(), kMask | IN_ONLYDIR);
     if (id < 0) {
-      if (errno == ENOSPC) log::Logger("source").warn("too many folders to watch; changes there are seen at the next resync", {{"folder", folder}});
+      if (errno == ENOSPC)
+        log::Logger("source").warn("too many folders to watch; changes there are seen at the next resync",
+                                   {{"folder", folder}});
       return false;
     }
     folders[id] = folder;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-      if (entry.is_directory(error) && !entry.is_symlink(error) && !entry.path().filename().string().starts_with('.')) add(entry.path().string());
+      if (entry.is_directory(error) && !entry.is_symlink(error) && !entry.path().filename().string().starts_with('.'))
+        add(entry.path().string());
     }
     return true;
   }
@@ -63,7 +69,8 @@ Task<> FolderWatch::listen(Reactor& reactor, std::shared_ptr<State> state) {
   alignas(inotify_event) char buffer[16 << 10];
   while (!state->closed) {
     boost::system::error_code error;
-    co_await state->descriptor.async_wait(asio::posix::descriptor_base::wait_read, asio::redirect_error(use_task, error));
+    co_await state->descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                                          asio::redirect_error(use_task, error));
     if (error || state->closed) co_return;
     co_await sleep_for(reactor, kBurst);
     if (state->closed) co_return;
@@ -76,8 +83,11 @@ Task<> FolderWatch::listen(Reactor& reactor, std::shared_ptr<State> state) {
         if (event->mask & IN_IGNORED) state->folders.erase(event->wd);
         const auto folder = state->folders.find(event->wd);
         const bool new_folder = (event->mask & IN_ISDIR) && (event->mask & (IN_CREATE | IN_MOVED_TO));
-        if (new_folder && folder != state->folders.end() && event->len > 0 && event->name[0] != '.') state->add(folder->second + "/" + event->name);
-        if (event->wd >= 0 && (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) && folder != state->folders.end() && folder->second == state->root) state->watching = false;
+        if (new_folder && folder != state->folders.end() && event->len > 0 && event->name[0] != '.')
+          state->add(folder->second + "/" + event->name);
+        if (event->wd >= 0 && (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) && folder != state->folders.end() &&
+            folder->second == state->root)
+          state->watching = false;
       }
     }
     if (any) state->changed();

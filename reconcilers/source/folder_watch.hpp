@@ -11,8 +11,9 @@ namespace gantry::reconcilers::source {
 
 class FolderWatch {
  public:
-  // changed is called once for a burst of changes that lie less than a few milliseconds apart. A folder that does not exist
-  // yet is waited for by whoever resyncs. Watching too many folders (fs.inotify.max_user_watches) is logged; resync covers it.
+  // changed is called once for a burst of changes that lie less than a few milliseconds apart. A folder that does not
+  // exist yet is waited for by whoever resyncs. Watching too many folders (fs.inotify.max_user_watches) is logged;
+  // resync covers it.
   FolderWatch(Reactor& reactor, std::string root, std::function<void()> changed);
   ~FolderWatch();
   const std::string& root() const;

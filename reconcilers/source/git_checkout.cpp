@@ -26,8 +26,10 @@ using GitObject = std::unique_ptr<git_object, Freed<git_object, git_object_free>
 [[noreturn]] void fail(int code, const std::string& doing) {
   const git_error* last = git_error_last();
   const std::string why = last && last->message ? log::redacted(last->message) : "error " + std::to_string(code);
-  if (code == GIT_EAUTH || why.find("401") != std::string::npos || why.find("403") != std::string::npos || why.find("authentication") != std::string::npos) {
-    throw Error(ErrorCode::Unauthorized, doing + ": the server refused the credentials (" + why + "); check spec.git.secretRef");
+  if (code == GIT_EAUTH || why.find("401") != std::string::npos || why.find("403") != std::string::npos ||
+      why.find("authentication") != std::string::npos) {
+    throw Error(ErrorCode::Unauthorized,
+                doing + ": the server refused the credentials (" + why + "); check spec.git.secretRef");
   }
   throw Error(code == GIT_ENOTFOUND ? ErrorCode::NotFound : ErrorCode::Unavailable, doing + ": " + why);
 }
@@ -41,13 +43,15 @@ struct Session {
   int asked = 0;
 };
 
-int give_credentials(git_credential** out, const char*, const char* user_from_url, unsigned int allowed, void* payload) {
+int give_credentials(git_credential** out, const char*, const char* user_from_url, unsigned int allowed,
+                     void* payload) {
   auto& session = *static_cast<Session*>(payload);
   if (++session.asked > 2) return GIT_EAUTH;  // refused already: asking for ever would lock the account
   const auto& given = session.credentials;
   const std::string user = !given.username.empty() ? given.username : user_from_url ? user_from_url : "git";
   if ((allowed & GIT_CREDENTIAL_SSH_MEMORY) && !given.ssh_private_key.empty()) {
-    return git_credential_ssh_key_memory_new(out, user.c_str(), nullptr, given.ssh_private_key.reveal().c_str(), nullptr);
+    return git_credential_ssh_key_memory_new(out, user.c_str(), nullptr, given.ssh_private_key.reveal().c_str(),
+                                             nullptr);
   }
   if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) && !given.password.empty()) {
     return git_credential_userpass_plaintext_new(out, user.c_str(), given.password.reveal().c_str());
@@ -61,7 +65,9 @@ void refuse_secrets_in(const std::string& url) {
   const auto at = url.find('@', scheme == std::string::npos ? 0 : scheme);
   const auto colon = scheme == std::string::npos ? std::string::npos : url.find(':', scheme + 3);
   if (scheme != std::string::npos && at != std::string::npos && colon < at && url.find('/', scheme + 3) > at) {
-    throw Error(ErrorCode::Invalid, "spec.git.url carries a password, which would be stored and shown; put it into a Secret and name that in spec.git.secretRef");
+    throw Error(ErrorCode::Invalid,
+                "spec.git.url carries a password, which would be stored and shown; put it into a Secret and name that "
+                "in spec.git.secretRef");
   }
 }
 
@@ -76,8 +82,10 @@ Repository open_bare(const std::string& path) {
 }
 
 GitObject resolve(git_repository* repository, const std::string& ref) {
-  const std::vector<std::string> names = ref.empty() ? std::vector<std::string>{"refs/gantry/HEAD"}
-                                                     : std::vector<std::string>{"refs/gantry/heads/" + ref, "refs/tags/" + ref, ref.size() == 40 ? ref : "refs/gantry/heads/" + ref};
+  const std::vector<std::string> names =
+      ref.empty() ? std::vector<std::string>{"refs/gantry/HEAD"}
+                  : std::vector<std::string>{"refs/gantry/heads/" + ref, "refs/tags/" + ref,
+                                             ref.size() == 40 ? ref : "refs/gantry/heads/" + ref};
   for (const auto& name : names) {
     git_object* raw = nullptr;
     if (git_revparse_single(&raw, repository, (name + "^{commit}").c_str()) == 0) return GitObject(raw);

@@ -1,5 +1,5 @@
-// A branch, tag or commit of a git repository, as a folder on this machine. libgit2; every call blocks: through Blocking
-// only, one at a time for each object.
+// A branch, tag or commit of a git repository, as a folder on this machine. libgit2; every call blocks: through
+// Blocking only, one at a time for each object.
 #pragma once
 
 #include <string>
@@ -25,8 +25,8 @@ class GitCheckout {
   explicit GitCheckout(std::string directory) : directory_(std::move(directory)) {}
 
   // Fetches and makes ref's folder. ref: a branch, a tag, a full commit id; empty: the remote's default branch.
-  // Error(Unavailable): no answer; Error(Unauthorized): credentials refused; Error(NotFound): no such ref. What was checked
-  // out before stays untouched then. A url with a password in it is refused: it would be stored and logged.
+  // Error(Unavailable): no answer; Error(Unauthorized): credentials refused; Error(NotFound): no such ref. What was
+  // checked out before stays untouched then. A url with a password in it is refused: it would be stored and logged.
   Checkout fetch(const std::string& url, const std::string& ref, const GitCredentials& credentials);
 
  private:

@@ -41,15 +41,22 @@ std::string text_at(const json::Value& value, std::initializer_list<std::string_
 }
 
 // One object of a document; kind: List holds many.
-void take(const json::Value& value, const std::string& file, std::size_t line, std::vector<Manifest>& manifests, std::vector<Broken>& broken) {
+void take(const json::Value& value, const std::string& file, std::size_t line, std::vector<Manifest>& manifests,
+          std::vector<Broken>& broken) {
   const auto complain = [&](std::string message) { broken.push_back({file, line, std::move(message)}); };
-  if (!value.is_object()) return complain("expected an object with apiVersion, kind and metadata, got " + std::string(value.type_name()));
+  if (!value.is_object())
+    return complain("expected an object with apiVersion, kind and metadata, got " + std::string(value.type_name()));
   const std::string kind = text_at(value, {"kind"});
   if (const json::Value* items = value.find("items"); items && items->is_array() && kind.ends_with("List")) {
     for (const auto& item : items->as_array()) take(item, file, line, manifests, broken);
     return;
   }
-  Manifest manifest{{text_at(value, {"apiVersion"}), kind, text_at(value, {"metadata", "namespace"}), text_at(value, {"metadata", "name"})}, file, line, {}, {}};
+  Manifest manifest{{text_at(value, {"apiVersion"}), kind, text_at(value, {"metadata", "namespace"}),
+                     text_at(value, {"metadata", "name"})},
+                    file,
+                    line,
+                    {},
+                    {}};
   if (manifest.identity.api_version.empty()) return complain("apiVersion is missing");
   if (manifest.identity.kind.empty()) return complain("kind is missing");
   if (manifest.identity.name.empty()) return complain("metadata.name is missing");
@@ -73,7 +80,8 @@ ManifestTree::File ManifestTree::read_file(const std::string& root, const std::s
     if (!document.error.empty()) {
       file.broken.push_back({relative, document.error_line, document.error});
     } else if (!document.duplicates.empty()) {
-      file.broken.push_back({relative, document.line_of(document.duplicates.front()), "the field " + document.duplicates.front() + " stands twice"});
+      file.broken.push_back({relative, document.line_of(document.duplicates.front()),
+                             "the field " + document.duplicates.front() + " stands twice"});
     } else {
       take(document.value, relative, document.line, file.manifests, file.broken);
     }
@@ -85,7 +93,8 @@ Tree ManifestTree::read(const std::string& root) {
   if (root != root_) files_.clear();
   root_ = root;
   std::error_code error;
-  if (!fs::is_directory(root, error)) throw Error(ErrorCode::NotFound, "the folder " + root + " does not exist, or is no folder");
+  if (!fs::is_directory(root, error))
+    throw Error(ErrorCode::NotFound, "the folder " + root + " does not exist, or is no folder");
   std::map<std::string, File> now;
   fs::recursive_directory_iterator at(root, error);
   if (error) throw Error(ErrorCode::Forbidden, "the folder " + root + " cannot be read: " + error.message());
@@ -97,20 +106,25 @@ Tree ManifestTree::read(const std::string& root) {
       continue;
     }
     if (!is_manifest(path)) continue;
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) continue;  // gone since it was listed
     if (S_ISLNK(status.st_mode)) {
       // A link may lead anywhere on this machine; only what stays in the tree is followed.
       const auto target = fs::canonical(path, error);
-      if (error || !target.string().starts_with(fs::canonical(root).string() + "/") || ::stat(path.c_str(), &status) != 0) continue;
+      if (error || !target.string().starts_with(fs::canonical(root).string() + "/") ||
+          ::stat(path.c_str(), &status) != 0)
+        continue;
     }
     if (!S_ISREG(status.st_mode)) continue;
-    if (now.size() >= kFilesMax) throw Error(ErrorCode::TooLarge, "the folder " + root + " holds more than " + std::to_string(kFilesMax) + " manifests");
+    if (now.size() >= kFilesMax)
+      throw Error(ErrorCode::TooLarge,
+                  "the folder " + root + " holds more than " + std::to_string(kFilesMax) + " manifests");
     const std::string relative = fs::relative(path, root).string();
-    const Stamp stamp{static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec, static_cast<std::uint64_t>(status.st_size), status.st_ino};
+    const Stamp stamp{static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec,
+                      static_cast<std::uint64_t>(status.st_size), status.st_ino};
     const auto known = files_.find(relative);
-    // A file that was written just now may be written again within the same time stamp: its size and inode count too, and
-    // a broken one is always read again.
+    // A file that was written just now may be written again within the same time stamp: its size and inode count too,
+    // and a broken one is always read again.
     if (known != files_.end() && known->second.stamp == stamp && known->second.broken.empty()) {
       now.emplace(relative, std::move(known->second));
     } else {
@@ -127,7 +141,8 @@ Tree ManifestTree::read(const std::string& root) {
       const auto [first, fresh] = seen.emplace(manifest.identity, &manifest);
       if (!fresh) {
         tree.broken.push_back({manifest.file, manifest.line,
-                               manifest.identity.kind + " \"" + manifest.identity.name + "\" is also declared in " + first->second->file + ":" + std::to_string(first->second->line)});
+                               manifest.identity.kind + " \"" + manifest.identity.name + "\" is also declared in " +
+                                   first->second->file + ":" + std::to_string(first->second->line)});
         continue;
       }
       everything += manifest.hash;

@@ -22,10 +22,10 @@ struct Identity {
 
 struct Manifest {
   Identity identity;
-  std::string file;       // from the tree's root
-  std::size_t line = 0;   // of the document
-  std::string text;       // canonical JSON
-  std::string hash;       // of text
+  std::string file;      // from the tree's root
+  std::size_t line = 0;  // of the document
+  std::string text;      // canonical JSON
+  std::string hash;      // of text
 };
 
 struct Broken {
@@ -44,8 +44,8 @@ struct Tree {
 
 class ManifestTree {
  public:
-  // Reads *.yaml, *.yml and *.json below root, but nothing below a name that begins with a dot and no file above the limit.
-  // Error(NotFound) or Error(Forbidden) when root cannot be read. Symbolic links out of root are not followed.
+  // Reads *.yaml, *.yml and *.json below root, but nothing below a name that begins with a dot and no file above the
+  // limit. Error(NotFound) or Error(Forbidden) when root cannot be read. Symbolic links out of root are not followed.
   Tree read(const std::string& root);
 
  private:

@@ -16,9 +16,9 @@ struct SourceSeen final : runtime::Seen {
   Instant now{};
   Tree tree;
   std::string folder;
-  std::string revision;  // commit, or the tree's digest
-  std::string problem;   // the tree cannot be read; nothing is done then
-  std::vector<Held> inventory;      // with documents that failed and have not changed since counted as held
+  std::string revision;         // commit, or the tree's digest
+  std::string problem;          // the tree cannot be read; nothing is done then
+  std::vector<Held> inventory;  // with documents that failed and have not changed since counted as held
   std::size_t failed = 0;
   SyncPlan sync;
   bool everything = false;
@@ -48,7 +48,8 @@ Duration git_interval(const runtime::Subject& subject) {
 }
 
 // The document with our marks, and with a relative code folder made absolute: relative means beside the manifest.
-json::Value marked(const Manifest& manifest, const std::string& ns, const std::string& mark, const std::string& folder) {
+json::Value marked(const Manifest& manifest, const std::string& ns, const std::string& mark,
+                   const std::string& folder) {
   json::Value object = json::parse(manifest.text);
   json::Value& metadata = object["metadata"];
   if (!ns.empty()) metadata["namespace"] = ns;
@@ -85,7 +86,9 @@ std::string decoded(const json::Value* secret, const char* key) {
   if (!value || !value->is_string()) return {};
   const std::string& text = value->as_string();
   std::string out(text.size(), '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int length =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size()));
   if (length < 0) return {};
   out.resize(static_cast<std::size_t>(length));
   while (out.size() > 0 && out.back() == '\0') out.pop_back();
@@ -98,14 +101,18 @@ std::string decoded(const json::Value* secret, const char* key) {
 SourceReconciler::SourceReconciler(Parts parts) : parts_(std::move(parts)) {}
 SourceReconciler::~SourceReconciler() = default;
 
-object::KindPtr SourceReconciler::kind_of(const Identity& identity) const { return parts_.kinds.find_kind(identity.api_version, identity.kind); }
+object::KindPtr SourceReconciler::kind_of(const Identity& identity) const {
+  return parts_.kinds.find_kind(identity.api_version, identity.kind);
+}
 
 Task<GitCredentials> SourceReconciler::credentials_of(const runtime::Subject& subject) {
   GitCredentials credentials;
   const json::Value* name = subject.json.at({"spec", "git", "secretRef", "name"});
   if (!name) co_return credentials;
-  const auto object = co_await parts_.client.find({object::Resource::of("", "secrets"), subject.key().ns, name->as_string()});
-  if (!object) throw Error(ErrorCode::NotFound, "Secret \"" + name->as_string() + "\" of spec.git.secretRef does not exist");
+  const auto object =
+      co_await parts_.client.find({object::Resource::of("", "secrets"), subject.key().ns, name->as_string()});
+  if (!object)
+    throw Error(ErrorCode::NotFound, "Secret \"" + name->as_string() + "\" of spec.git.secretRef does not exist");
   const json::Value secret = object->decode();
   credentials.username = decoded(&secret, "username");
   std::string password = decoded(&secret, "password");
@@ -119,7 +126,8 @@ Task<std::string> SourceReconciler::folder_of(const runtime::Subject& subject, M
   if (!is_git(subject)) {
     const std::string path = subject.json.at({"spec", "directory", "path"})->as_string();
     if (!memory.watch || memory.watch->root() != path || !memory.watch->watching()) {
-      memory.watch = std::make_unique<FolderWatch>(parts_.reactor, path, [wake = parts_.wake, key = subject.key()] { wake(key); });
+      memory.watch =
+          std::make_unique<FolderWatch>(parts_.reactor, path, [wake = parts_.wake, key = subject.key()] { wake(key); });
     }
     co_return path;
   }
@@ -132,7 +140,9 @@ Task<std::string> SourceReconciler::folder_of(const runtime::Subject& subject, M
     const std::string directory = files::join(parts_.directory, subject.meta().uid);
     std::optional<Error> failure;
     try {
-      memory.checkout = co_await parts_.blocking.run(parts_.reactor, [directory, url, ref, credentials] { return GitCheckout(directory).fetch(url, ref, credentials); });
+      memory.checkout = co_await parts_.blocking.run(parts_.reactor, [directory, url, ref, credentials] {
+        return GitCheckout(directory).fetch(url, ref, credentials);
+      });
       memory.checkout_of = of;
       memory.fetch_problem.clear();
     } catch (const Error& error) {
@@ -145,10 +155,12 @@ Task<std::string> SourceReconciler::folder_of(const runtime::Subject& subject, M
       if (memory.checkout_of != of) throw Error(*failure);
     }
   }
-  seen.look_again = std::max<Duration>(memory.fetched + git_interval(subject) - parts_.reactor.now(), std::chrono::seconds(1));
+  seen.look_again =
+      std::max<Duration>(memory.fetched + git_interval(subject) - parts_.reactor.now(), std::chrono::seconds(1));
   const std::string inside = subject.json.at({"spec", "git"})->string_or("path");
   const auto folder = (std::filesystem::path(memory.checkout.folder) / inside).lexically_normal();
-  if (!folder.string().starts_with(memory.checkout.folder)) throw Error(ErrorCode::Invalid, "spec.git.path \"" + inside + "\" leads out of the repository");
+  if (!folder.string().starts_with(memory.checkout.folder))
+    throw Error(ErrorCode::Invalid, "spec.git.path \"" + inside + "\" leads out of the repository");
   co_return folder.string();
 }
 
@@ -183,7 +195,8 @@ Task<runtime::SeenPtr> SourceReconciler::observe(const runtime::Subject& subject
   }
   try {
     seen->folder = co_await folder_of(subject, memory, *seen);
-    seen->tree = co_await parts_.blocking.run(parts_.reactor, [tree = memory.tree, folder = seen->folder] { return tree->read(folder); });
+    seen->tree = co_await parts_.blocking.run(
+        parts_.reactor, [tree = memory.tree, folder = seen->folder] { return tree->read(folder); });
   } catch (const Error& error) {
     seen->problem = error.message();
   }
@@ -203,7 +216,8 @@ Task<runtime::SeenPtr> SourceReconciler::observe(const runtime::Subject& subject
   seen->inventory = *memory.inventory;
   for (const auto& [identity, failure] : memory.failures) {
     if (failure.retry_at <= seen->now) continue;
-    const auto known = std::find_if(seen->inventory.begin(), seen->inventory.end(), [&](const auto& held) { return held.identity == identity; });
+    const auto known = std::find_if(seen->inventory.begin(), seen->inventory.end(),
+                                    [&](const auto& held) { return held.identity == identity; });
     if (known != seen->inventory.end()) {
       known->hash = failure.hash;
     } else {
@@ -220,12 +234,16 @@ Task<runtime::SeenPtr> SourceReconciler::observe(const runtime::Subject& subject
   std::erase_if(seen->sync.prune, [](const Held* held) { return held->uid.empty(); });
 
   seen->failures = seen->tree.broken;
-  for (const auto& [identity, failure] : memory.failures) seen->failures.push_back({failure.file, failure.line, failure.message});
-  const auto sooner = [&](Duration wait) { seen->look_again = seen->look_again ? std::min(*seen->look_again, wait) : wait; };
+  for (const auto& [identity, failure] : memory.failures)
+    seen->failures.push_back({failure.file, failure.line, failure.message});
+  const auto sooner = [&](Duration wait) {
+    seen->look_again = seen->look_again ? std::min(*seen->look_again, wait) : wait;
+  };
   if (!settled) sooner(memory.changed + parts_.settle - seen->now);
   if (!memory.failures.empty()) sooner(kRetry);
   if (!seen->tree.broken.empty()) sooner(kRetry);
-  if (memory.full_sync) sooner(std::max<Duration>(*memory.full_sync + parts_.resync - seen->now, std::chrono::seconds(1)));
+  if (memory.full_sync)
+    sooner(std::max<Duration>(*memory.full_sync + parts_.resync - seen->now, std::chrono::seconds(1)));
   co_return seen;
 }
 
@@ -236,7 +254,14 @@ runtime::Plan SourceReconciler::plan(const runtime::Subject& subject, const runt
     // A Source that goes takes what it brought with it, unless it is told to leave it.
     const bool prune = subject.json.find("spec")->bool_or("prune", true);
     if (prune && !seen.inventory.empty()) {
-      plan.actions.push_back({Action::Verb::Delete, "manifests", subject.key().name, std::to_string(seen.inventory.size()) + " objects of the deleted Source", {}, {}, true, {}});
+      plan.actions.push_back({Action::Verb::Delete,
+                              "manifests",
+                              subject.key().name,
+                              std::to_string(seen.inventory.size()) + " objects of the deleted Source",
+                              {},
+                              {},
+                              true,
+                              {}});
     }
     return plan;
   }
@@ -249,7 +274,8 @@ runtime::Plan SourceReconciler::plan(const runtime::Subject& subject, const runt
   }
   if (seen.sync.apply.empty() && seen.sync.prune.empty() && !seen.everything) return plan;
   Action action{Action::Verb::Run, "manifests", subject.key().name, {}, {}, {}, !seen.sync.prune.empty(), {}};
-  action.reason = std::to_string(seen.sync.apply.size()) + " documents to apply, " + std::to_string(seen.sync.prune.size()) + " objects to prune";
+  action.reason = std::to_string(seen.sync.apply.size()) + " documents to apply, " +
+                  std::to_string(seen.sync.prune.size()) + " objects to prune";
   json::Array names;
   for (const auto* held : seen.sync.prune) names.push_back(held->identity.kind + "/" + held->identity.name);
   if (!names.empty()) action.before["prune"] = std::move(names);
@@ -257,20 +283,25 @@ runtime::Plan SourceReconciler::plan(const runtime::Subject& subject, const runt
   return plan;
 }
 
-Task<> SourceReconciler::apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder, Memory& memory) {
+Task<> SourceReconciler::apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder,
+                                   Memory& memory) {
   const auto kind = kind_of(manifest.identity);
   Identity identity = manifest.identity;
   if (identity.ns.empty() && (!kind || kind->namespaced)) identity.ns = subject.key().ns;
   std::optional<Error> failure;
   try {
-    if (!kind) throw Error(ErrorCode::BadRequest, "no kind \"" + identity.kind + "\" in " + identity.api_version + " is served here; see gantry api-resources");
+    if (!kind)
+      throw Error(ErrorCode::BadRequest, "no kind \"" + identity.kind + "\" in " + identity.api_version +
+                                             " is served here; see gantry api-resources");
     const std::string ns = kind->namespaced ? identity.ns : std::string();
-    const auto stored = co_await parts_.client.patch({kind->resource, ns, identity.name}, api::PatchType::Apply, marked(manifest, ns, mark_of(subject), folder),
+    const auto stored = co_await parts_.client.patch({kind->resource, ns, identity.name}, api::PatchType::Apply,
+                                                     marked(manifest, ns, mark_of(subject), folder),
                                                      {.field_manager = manager_of(subject), .force = true});
     identity.ns = ns;
     memory.failures.erase(identity);
     auto& inventory = *memory.inventory;
-    const auto known = std::find_if(inventory.begin(), inventory.end(), [&](const auto& held) { return held.identity == identity; });
+    const auto known =
+        std::find_if(inventory.begin(), inventory.end(), [&](const auto& held) { return held.identity == identity; });
     Held held{identity, stored->meta().uid, manifest.hash, manifest.file};
     if (known == inventory.end()) {
       inventory.push_back(std::move(held));
@@ -282,7 +313,8 @@ Task<> SourceReconciler::apply_one(const runtime::Subject& subject, const Manife
   }
   if (!failure) co_return;
   if (failure->code() == ErrorCode::Cancelled || failure->code() == ErrorCode::Unavailable) throw Error(*failure);
-  memory.failures[identity] = {manifest.hash, line_of(folder, manifest, *failure), manifest.file, failure->message(), parts_.reactor.now() + kRetry};
+  memory.failures[identity] = {manifest.hash, line_of(folder, manifest, *failure), manifest.file, failure->message(),
+                               parts_.reactor.now() + kRetry};
 }
 
 Task<> SourceReconciler::prune_one(const Held& held, runtime::Notes& notes, Memory& memory) {
@@ -297,15 +329,19 @@ Task<> SourceReconciler::prune_one(const Held& held, runtime::Notes& notes, Memo
   if (live && live->meta().uid == held.uid && live->meta().label(kSourceLabel) && !kept && !live->meta().deleting) {
     try {
       co_await parts_.client.remove(key, {.uid = held.uid, .revision = {}, .fence = {}});
-      notes.note({.warning = false, .reason = "Pruned", .message = held.identity.kind + "/" + held.identity.name + " has left " + held.file});
+      notes.note({.warning = false,
+                  .reason = "Pruned",
+                  .message = held.identity.kind + "/" + held.identity.name + " has left " + held.file});
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NotFound) throw;
     }
   }
-  if (memory.inventory) std::erase_if(*memory.inventory, [&](const auto& one) { return one.identity == held.identity; });
+  if (memory.inventory)
+    std::erase_if(*memory.inventory, [&](const auto& one) { return one.identity == held.identity; });
 }
 
-Task<> SourceReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action, runtime::Notes& notes) {
+Task<> SourceReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
+                             runtime::Notes& notes) {
   const auto& seen = static_cast<const SourceSeen&>(what);
   auto& memory = memory_[subject.meta().uid];
   if (action.verb == Action::Verb::Delete) {
@@ -315,23 +351,30 @@ Task<> SourceReconciler::act(const runtime::Subject& subject, const runtime::See
   if (!memory.inventory) memory.inventory.emplace();
   // What fails and has left the tree is no failure any more.
   std::erase_if(memory.failures, [&](const auto& entry) {
-    return std::none_of(seen.tree.manifests.begin(), seen.tree.manifests.end(),
-                        [&](const auto& manifest) { return manifest.identity.kind == entry.first.kind && manifest.identity.name == entry.first.name; });
+    return std::none_of(seen.tree.manifests.begin(), seen.tree.manifests.end(), [&](const auto& manifest) {
+      return manifest.identity.kind == entry.first.kind && manifest.identity.name == entry.first.name;
+    });
   });
   const auto& apply = seen.sync.apply;
   for (std::size_t first = 0; first < apply.size();) {
     std::size_t last = first;
     while (last < apply.size() && apply_order(apply[last]->identity) == apply_order(apply[first]->identity)) ++last;
-    co_await for_each_at_most(parts_.reactor, kAtOnce, last - first,
-                              [&, first](std::size_t i) { return apply_one(subject, *apply[first + i], seen.folder, memory); });
+    co_await for_each_at_most(parts_.reactor, kAtOnce, last - first, [&, first](std::size_t i) {
+      return apply_one(subject, *apply[first + i], seen.folder, memory);
+    });
     first = last;
   }
   for (const auto* held : seen.sync.prune) co_await prune_one(*held, notes, memory);
   if (seen.everything) memory.full_sync = seen.now;
-  if (!apply.empty()) notes.note({.warning = !memory.failures.empty(), .reason = "Applied", .message = action.reason + (memory.failures.empty() ? "" : "; " + std::to_string(memory.failures.size()) + " failed")});
+  if (!apply.empty())
+    notes.note({.warning = !memory.failures.empty(),
+                .reason = "Applied",
+                .message = action.reason +
+                           (memory.failures.empty() ? "" : "; " + std::to_string(memory.failures.size()) + " failed")});
 }
 
-runtime::Report SourceReconciler::report(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Plan& plan) {
+runtime::Report SourceReconciler::report(const runtime::Subject& subject, const runtime::Seen& what,
+                                         const runtime::Plan& plan) {
   const auto& seen = static_cast<const SourceSeen&>(what);
   runtime::Report report;
   if (plan.blocked) {
@@ -348,14 +391,17 @@ runtime::Report SourceReconciler::report(const runtime::Subject& subject, const 
   report.status["revision"] = seen.revision;
   report.status["applied"] = memory.inventory ? memory.inventory->size() : 0;
   report.status["failed"] = std::move(failed);
-  std::string text = std::to_string(seen.tree.manifests.size()) + " documents of revision " + seen.revision.substr(0, 12) + " are applied";
+  std::string text = std::to_string(seen.tree.manifests.size()) + " documents of revision " +
+                     seen.revision.substr(0, 12) + " are applied";
   if (!seen.sync.prune_held_back.empty()) text += "; nothing is pruned: " + seen.sync.prune_held_back;
   if (!memory.fetch_problem.empty()) {
-    report.conditions.push_back({"Ready", "False", "FetchFailed", memory.fetch_problem + "; what was fetched before stays applied"});
+    report.conditions.push_back(
+        {"Ready", "False", "FetchFailed", memory.fetch_problem + "; what was fetched before stays applied"});
   } else if (!seen.failures.empty()) {
     const auto& first = seen.failures.front();
     report.conditions.push_back({"Ready", "False", "DocumentsFailed",
-                                 std::to_string(seen.failures.size()) + " documents failed, first " + first.file + ":" + std::to_string(first.line) + ": " + first.message});
+                                 std::to_string(seen.failures.size()) + " documents failed, first " + first.file + ":" +
+                                     std::to_string(first.line) + ": " + first.message});
   } else if (seen.tree.manifests.empty()) {
     report.conditions.push_back({"Ready", "True", "Empty", "the tree holds no manifests; nothing is pruned"});
   } else {

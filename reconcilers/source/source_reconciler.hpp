@@ -1,7 +1,7 @@
-// Manifests that arrive by themselves, from a folder or from git. Each document is applied on its own, by a field manager of
-// the Source's own; one that is broken keeps its last good version and holds up no other; what left the tree is pruned, but
-// never because something could not be read. What a Source holds is marked on the objects themselves (label
-// gantry.dev/source), so that it is known again after any restart.
+// Manifests that arrive by themselves, from a folder or from git. Each document is applied on its own, by a field
+// manager of the Source's own; one that is broken keeps its last good version and holds up no other; what left the tree
+// is pruned, but never because something could not be read. What a Source holds is marked on the objects themselves
+// (label gantry.dev/source), so that it is known again after any restart.
 #pragma once
 
 #include <functional>
@@ -39,8 +39,10 @@ class SourceReconciler final : public runtime::Reconciler {
 
   Task<runtime::SeenPtr> observe(const runtime::Subject& subject) override;
   runtime::Plan plan(const runtime::Subject& subject, const runtime::Seen& seen) override;
-  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action, runtime::Notes& notes) override;
-  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Plan& plan) override;
+  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action,
+             runtime::Notes& notes) override;
+  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
+                         const runtime::Plan& plan) override;
 
  private:
   struct Failure {
@@ -55,8 +57,8 @@ class SourceReconciler final : public runtime::Reconciler {
     std::unique_ptr<FolderWatch> watch;
     std::optional<std::vector<Held>> inventory;  // absent: to be read from the objects' marks
     std::map<Identity, Failure> failures;
-    std::string digest;      // of the tree as last seen
-    Instant changed{};       // when that last moved
+    std::string digest;  // of the tree as last seen
+    Instant changed{};   // when that last moved
     std::optional<Instant> full_sync;
     Checkout checkout;
     std::string checkout_of;  // url and ref
@@ -68,7 +70,8 @@ class SourceReconciler final : public runtime::Reconciler {
   Task<std::string> folder_of(const runtime::Subject& subject, Memory& memory, SourceSeen& seen);
   Task<GitCredentials> credentials_of(const runtime::Subject& subject);
   Task<std::vector<Held>> read_inventory(const runtime::Subject& subject);
-  Task<> apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder, Memory& memory);
+  Task<> apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder,
+                   Memory& memory);
   Task<> prune_one(const Held& held, runtime::Notes& notes, Memory& memory);
   object::KindPtr kind_of(const Identity& identity) const;
 

@@ -17,7 +17,8 @@ int apply_order(const Identity& identity) {
 SyncPlan plan_sync(const SyncInput& input) {
   SyncPlan plan;
   const auto placed = [&](Identity identity) {
-    if (identity.ns.empty() && identity.kind != "Namespace" && identity.kind != "CustomResourceDefinition") identity.ns = input.ns;
+    if (identity.ns.empty() && identity.kind != "Namespace" && identity.kind != "CustomResourceDefinition")
+      identity.ns = input.ns;
     return identity;
   };
   std::map<Identity, const Held*> held;
@@ -28,16 +29,20 @@ SyncPlan plan_sync(const SyncInput& input) {
     const Identity identity = placed(manifest.identity);
     wanted.insert(identity);
     const auto known = held.find(identity);
-    if (input.everything || known == held.end() || known->second->hash != manifest.hash) plan.apply.push_back(&manifest);
+    if (input.everything || known == held.end() || known->second->hash != manifest.hash)
+      plan.apply.push_back(&manifest);
   }
-  std::stable_sort(plan.apply.begin(), plan.apply.end(), [](const Manifest* a, const Manifest* b) { return apply_order(a->identity) < apply_order(b->identity); });
+  std::stable_sort(plan.apply.begin(), plan.apply.end(), [](const Manifest* a, const Manifest* b) {
+    return apply_order(a->identity) < apply_order(b->identity);
+  });
 
   if (!input.prune) return plan;
   for (const auto& one : input.inventory) {
     if (!wanted.contains(one.identity)) plan.prune.push_back(&one);
   }
   // What others refer to goes last.
-  std::stable_sort(plan.prune.begin(), plan.prune.end(), [](const Held* a, const Held* b) { return apply_order(a->identity) > apply_order(b->identity); });
+  std::stable_sort(plan.prune.begin(), plan.prune.end(),
+                   [](const Held* a, const Held* b) { return apply_order(a->identity) > apply_order(b->identity); });
   if (plan.prune.empty()) return plan;
   if (!input.tree.complete()) plan.prune_held_back = "a document is broken, and nobody can say what it used to hold";
   if (input.tree.manifests.empty()) plan.prune_held_back = "the tree holds no manifest at all";

@@ -12,7 +12,7 @@ namespace gantry::reconcilers::source {
 struct Held {
   Identity identity;  // with the namespace it was really applied to
   std::string uid;
-  std::string hash;   // of the document as last applied
+  std::string hash;  // of the document as last applied
   std::string file;
 };
 
@@ -26,7 +26,7 @@ struct SyncPlan {
 struct SyncInput {
   const Tree& tree;
   const std::vector<Held>& inventory;
-  std::string ns;         // of the Source
+  std::string ns;  // of the Source
   bool prune = true;
   bool everything = false;  // apply what did not change too, to repair what somebody changed by hand
   bool settled = true;      // nothing has changed for a moment: an editor that deletes and rewrites is done

@@ -1,0 +1,234 @@
+#include "controller/app/commands.hpp"
+
+#include <filesystem>
+#include <ostream>
+
+#include "controller/app/controller_process.hpp"
+#include "controller/app/demo.hpp"
+#include "controller/app/quickstart.hpp"
+#include "controller/base/log.hpp"
+#include "controller/cli/context.hpp"
+#include "controller/store/embedded_store.hpp"
+
+namespace gantry::app {
+namespace {
+
+using cli::Command;
+using cli::Context;
+using cli::Flag;
+using cli::UsageError;
+
+constexpr std::string_view kGroup = "Running Gantry";
+
+std::vector<Flag> log_flags(std::string_view level) {
+  return {{.name = "log-level", .value = "LEVEL", .help = "debug, info, warn, error or off", .otherwise = level},
+          {.name = "log-format", .value = "FORMAT", .help = "text or json", .otherwise = "text"}};
+}
+
+void configure_log(const cli::Flags& flags) {
+  log::configure(log::parse_level(flags.text("log-level")), log::parse_format(flags.text("log-format")));
+}
+
+std::vector<Flag> with(std::vector<Flag> flags, const std::vector<Flag>& more) {
+  flags.insert(flags.end(), more.begin(), more.end());
+  return flags;
+}
+
+Command controller_command() {
+  return {
+      .name = "controller",
+      .group = kGroup,
+      .usage = "--data-dir DIR [--manifests DIR] [--listen ADDRESS:PORT]",
+      .summary = "Run the controller: the API, the store and the loop that keeps things so",
+      .help =
+          "Serves the Kubernetes API and keeps real infrastructure equal to what is declared. The first start makes a\n"
+          "certificate authority, a serving certificate and DIR/kubeconfig (mode 0600). It is ready when GET /readyz\n"
+          "answers 200. SIGTERM or Ctrl-C ends it cleanly; Apps go on, and are found again at the next start.\n"
+          "\n"
+          "Examples:\n"
+          "  gantry controller --data-dir /var/lib/gantry\n"
+          "  gantry controller --data-dir ./data --manifests ./manifests --listen 127.0.0.1:0\n",
+      .flags = with({{.name = "data-dir",
+                      .value = "DIR",
+                      .help = "where everything is kept; one controller at a time",
+                      .otherwise = {}},
+                     {.name = "manifests",
+                      .value = "DIR",
+                      .help = "a folder of manifests to apply and watch, as a Source",
+                      .otherwise = {}},
+                     {.name = "listen",
+                      .value = "ADDRESS:PORT",
+                      .help = "where the API is served; port 0: any",
+                      .otherwise = "127.0.0.1:6443"},
+                     {.name = "http", .help = "plain HTTP instead of HTTPS; loopback addresses only", .otherwise = {}},
+                     {.name = "read-only", .help = "observe and report, change nothing outside", .otherwise = {}},
+                     {.name = "open-metrics", .help = "/metrics needs no credentials", .otherwise = {}},
+                     {.name = "docker-socket",
+                      .value = "PATH",
+                      .help = "the Docker Engine's socket",
+                      .otherwise = "/var/run/docker.sock"}},
+                    log_flags("info")),
+      .run = [](Context& context) {
+        const auto& flags = context.flags();
+        configure_log(flags);
+        if (flags.text("data-dir").empty())
+          throw UsageError("controller needs --data-dir DIR: where should it keep everything?");
+        ControllerOptions options;
+        options.data_dir = flags.text("data-dir");
+        options.manifests = flags.text("manifests");
+        options.listen = flags.text("listen");
+        options.http = flags.on("http");
+        options.read_only = flags.on("read-only");
+        options.open_metrics = flags.on("open-metrics");
+        options.docker_socket = flags.text("docker-socket");
+        return ControllerProcess(options).run();
+      }};
+}
+
+Command quickstart_command() {
+  return {
+      .name = "quickstart",
+      .group = kGroup,
+      .usage = "[--exit-when-ready]",
+      .summary = "Start a controller with its first Apps, and watch them become ready",
+      .help =
+          "Starts a controller in a directory of its own, applies manifests/quickstart/, shows progress until "
+          "everything is\n"
+          "Ready, and goes on until Ctrl-C. Then the Apps are stopped and the directory is removed.\n"
+          "\n"
+          "Examples:\n"
+          "  gantry quickstart\n"
+          "  gantry quickstart --exit-when-ready     # ends with 0 once everything was ready\n",
+      .flags = with(
+          {{.name = "manifests", .value = "DIR", .help = "the folder to apply", .otherwise = "manifests/quickstart"},
+           {.name = "data-dir", .value = "DIR", .help = "kept at the end; else a temporary one", .otherwise = {}},
+           {.name = "listen",
+            .value = "ADDRESS:PORT",
+            .help = "where the API is served; port 0: any",
+            .otherwise = "127.0.0.1:0"},
+           {.name = "exit-when-ready",
+            .help = "end with 0 when everything is ready, else with the reason",
+            .otherwise = {}},
+           {.name = "timeout", .value = "TIME", .help = "how long to wait for Ready", .otherwise = "2m"}},
+          log_flags("warn")),
+      .run = [](Context& context) {
+        const auto& flags = context.flags();
+        configure_log(flags);
+        QuickstartOptions options;
+        options.manifests = flags.text("manifests");
+        options.data_dir = flags.text("data-dir");
+        options.listen = flags.text("listen");
+        options.exit_when_ready = flags.on("exit-when-ready");
+        options.patience = flags.duration("timeout").value_or(std::chrono::minutes(2));
+        options.terminal = context.streams().out_is_terminal;
+        return run_quickstart(options, context.out());
+      }};
+}
+
+Command demo_command() {
+  return {.name = "demo",
+          .group = kGroup,
+          .usage = "",
+          .summary = "The small web server of the quickstart",
+          .help = "Listens on $PORT and serves page.html of its working directory. Ends at SIGTERM.\n",
+          .flags = {},
+          .run = [](Context&) { return run_demo(); },
+          .hidden = true};
+}
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+Task<> back_up(store::Store& store, std::string path, Reactor& reactor, std::exception_ptr& failure) {
+  try {
+    co_await store.backup(std::move(path));
+  } catch (...) {  // thrown again on the caller's thread
+    failure = std::current_exception();
+  }
+  co_await store.close();
+  reactor.stop();
+}
+
+// Reads the store where no controller runs. False when one does: it must be asked then.
+bool back_up_offline(const std::string& data_dir, const std::string& path) {
+  Reactor front("front", system_clock());
+  ThreadPool pool("store", 2);
+  store::StoreOptions options;
+  options.data_dir = data_dir;
+  std::unique_ptr<store::Store> store;
+  try {
+    store = store::open_embedded_store(front, pool, options);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Unavailable) throw;
+    return false;
+  }
+  std::exception_ptr failure;
+  front.spawn(back_up(*store, path, front, failure));
+  front.run();
+  if (failure) std::rethrow_exception(failure);
+  return true;
+}
+
+Command backup_command() {
+  return {.name = "backup",
+          .group = kGroup,
+          .usage = "FILE [--data-dir DIR]",
+          .summary = "Write a consistent copy of everything to one file",
+          .help =
+              "Asks the running controller (by kubeconfig) to write the copy, on its own machine, while it goes on. "
+              "With --data-dir\n"
+              "and no controller running there, the store is read directly. Secrets in the file stay encrypted: keep\n"
+              "DIR/secrets.key too, in another place.\n"
+              "\n"
+              "Examples:\n"
+              "  gantry backup /var/backups/gantry-monday\n"
+              "  gantry backup --data-dir /var/lib/gantry /var/backups/gantry-monday\n",
+          .flags = {{.name = "data-dir",
+                     .value = "DIR",
+                     .help = "the data directory of a controller that does not run",
+                     .otherwise = {}}},
+          .run = [](Context& context) {
+            if (context.operands().size() != 1) throw UsageError("backup needs one FILE to write to");
+            const std::string path = absolute(context.operands().front());
+            const std::string data_dir = context.flags().text("data-dir");
+            if (data_dir.empty() || !back_up_offline(data_dir, path)) {
+              context.ask({.method = "POST",
+                           .path = "/backup",
+                           .content_type = "application/json",
+                           .body = json::dump(json::Object{{"path", path}})});
+            }
+            context.out() << "backup written to " << path << "\n";
+            return 0;
+          }};
+}
+
+Command restore_command() {
+  return {.name = "restore",
+          .group = kGroup,
+          .usage = "FILE --data-dir DIR",
+          .summary = "Make a data directory's store from a backup",
+          .help =
+              "Refuses a directory that holds a store already, and a file that is not whole. Put the secrets.key of "
+              "the controller\n"
+              "that wrote the backup into DIR first: without it the Secrets cannot be read.\n"
+              "\n"
+              "Examples:\n"
+              "  gantry restore /var/backups/gantry-monday --data-dir /var/lib/gantry-new\n",
+          .flags = {{.name = "data-dir", .value = "DIR", .help = "where the store is made", .otherwise = {}}},
+          .run = [](Context& context) {
+            const std::string data_dir = context.flags().text("data-dir");
+            if (context.operands().size() != 1 || data_dir.empty())
+              throw UsageError("restore needs one FILE and --data-dir DIR");
+            const auto info = store::restore_backup(absolute(context.operands().front()), data_dir);
+            context.out() << "restored " << info.rows << " rows up to revision " << info.revision << " into "
+                          << data_dir << "\n";
+            return 0;
+          }};
+}
+
+}  // namespace
+
+std::vector<cli::Command> process_commands() {
+  return {controller_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
+}
+
+}  // namespace gantry::app

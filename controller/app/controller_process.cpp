@@ -1,0 +1,282 @@
+#include "controller/app/controller_process.hpp"
+
+#include <atomic>
+#include <charconv>
+#include <filesystem>
+#include <thread>
+
+#include "controller/api/api.hpp"
+#include "controller/api/http/server.hpp"
+#include "controller/api/local_client.hpp"
+#include "controller/app/admin_routes.hpp"
+#include "controller/app/app_logs.hpp"
+#include "controller/app/identity.hpp"
+#include "controller/app/process_metrics.hpp"
+#include "controller/app/registry.hpp"
+#include "controller/app/signals.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/log.hpp"
+#include "controller/store/embedded_store.hpp"
+#include "providers/local/code.hpp"
+#include "providers/local/local_host.hpp"
+#include "providers/local/probe.hpp"
+
+namespace gantry::app {
+namespace {
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+Address parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  Address address;
+  unsigned port = 70000;
+  if (colon != std::string::npos) {
+    const auto end = std::from_chars(text.data() + colon + 1, text.data() + text.size(), port).ptr;
+    if (end != text.data() + text.size()) port = 70000;
+    address.host = text.substr(0, colon);
+  }
+  if (address.host.empty() || port > 65535) {
+    throw Error(ErrorCode::Invalid,
+                "--listen \"" + text + "\" is not ADDRESS:PORT, such as 127.0.0.1:6443 or [::1]:6443");
+  }
+  if (address.host.front() == '[' && address.host.back() == ']')
+    address.host = address.host.substr(1, address.host.size() - 2);
+  address.port = static_cast<std::uint16_t>(port);
+  return address;
+}
+
+// Where clients on this machine reach it.
+std::string reachable(const std::string& host) {
+  if (host == "0.0.0.0") return "127.0.0.1";
+  if (host == "::") return "[::1]";
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+class Code final : public reconcilers::app::CodeFolders {
+ public:
+  Code(Reactor& reactor, Blocking& blocking, std::string folder) : store_(reactor, blocking, std::move(folder)) {}
+  Task<std::string> digest(std::string path) override { return store_.digest(std::move(path)); }
+  std::string staged(const std::string& digest) const override {
+    return digest.empty() ? std::string() : store_.staged(digest);
+  }
+  Task<> stage(std::string path, std::string digest) override {
+    return store_.stage(std::move(path), std::move(digest));
+  }
+
+ private:
+  providers::local::CodeStore store_;
+};
+
+const object::Resource& sources() {
+  static const auto resource = object::Resource::of("gantry.dev", "sources");
+  return resource;
+}
+
+constexpr std::string_view kDeclared = "manifests";  // the Source of --manifests
+constexpr std::string_view kDeclaredLabel = "gantry.dev/declared-by";
+
+}  // namespace
+
+struct ControllerProcess::House {
+  explicit House(ControllerOptions given);
+
+  Task<> live(Guest guest, ControllerProcess& process);
+  Task<> open_loop();
+  Task<> declare_manifests();
+  Task<bool> close_loop();
+  Task<> end();
+
+  ControllerOptions options;
+  Address address;
+  log::Logger log{"controller"};
+  Reactor front{"front", system_clock()};
+  Reactor loop{"loop", system_clock()};
+  ThreadPool store_pool{"store", 2};
+  ThreadPool pool{"blocking", 4};
+  object::KindTable kinds = served_kinds();
+  std::unique_ptr<store::Store> store;
+  ServingIdentity identity;
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<AdminRoutes> admin;
+  std::unique_ptr<api::http::Server> server;
+  std::string url;
+  Signals signals{front};
+
+  std::unique_ptr<api::Client> client;
+  std::unique_ptr<providers::local::LocalHost> host;
+  std::unique_ptr<Code> code;
+  std::shared_ptr<runtime::Plane> plane;
+  std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
+
+  std::atomic<bool> ready{false};
+  std::atomic<bool> ending{false};
+  bool plane_stopped = true;
+  int exit_code = 0;
+};
+
+ControllerProcess::House::House(ControllerOptions given)
+    : options(std::move(given)), address(parse_address(options.listen)) {
+  if (options.http && address.host != "127.0.0.1" && address.host != "::1") {
+    throw Error(ErrorCode::Invalid,
+                "--http serves without encryption, so --listen must be a loopback address, not " + address.host);
+  }
+  options.data_dir = std::filesystem::absolute(options.data_dir).lexically_normal().string();
+  files::make_directories(options.data_dir, 0700);
+  Random& random = system_random();
+
+  store::StoreOptions store_options;
+  store_options.data_dir = options.data_dir;
+  store = store::open_embedded_store(front, store_pool, store_options);
+
+  api::Authenticator::Options open;
+  if (options.open_metrics) open.open_paths.emplace_back("/metrics");
+  identity = prepare_identity(options.data_dir, address.host, system_clock(), random, open);
+
+  api::ApiOptions api_options;
+  api_options.version = kVersion;
+  api_options.advertise = reachable(address.host) + ":" + std::to_string(address.port);
+  api_options.open_metrics = options.open_metrics;
+  api = std::make_unique<api::Api>(front, *store, kinds, api_options);
+  admin = std::make_unique<AdminRoutes>(*api, *store);
+
+  api::http::ServerOptions server_options;
+  server_options.address = address.host;
+  server_options.port = address.port;
+  if (!options.http) server_options.tls = identity.tls;
+  server = std::make_unique<api::http::Server>(front, *admin, identity.authenticator, server_options);
+  server->listen();
+  url = std::string(options.http ? "http" : "https") + "://" + reachable(address.host) + ":" +
+        std::to_string(server->port());
+
+  client = std::make_unique<api::LocalClient>(front, loop, api->plane());
+  host = std::make_unique<providers::local::LocalHost>(
+      loop, pool,
+      providers::local::LocalHost::Options{.folder = options.data_dir, .docker_socket = options.docker_socket});
+  code = std::make_unique<Code>(loop, pool, files::join(options.data_dir, "releases"));
+  runtime::PlaneOptions plane_options;
+  plane_options.read_only = options.read_only;
+  plane_options.stop_grace = options.shutdown_grace;
+  plane = std::make_shared<runtime::Plane>(loop, front, *client, random, kinds, plane_options);
+  reconcilers = serve_kinds(
+      *plane, {.loop = loop,
+               .blocking = pool,
+               .client = *client,
+               .kinds = kinds,
+               .host = *host,
+               .code = *code,
+               .probe = [this](providers::ProbeSpec spec) { return providers::local::probe(loop, std::move(spec)); },
+               .data_dir = options.data_dir,
+               .hash_key = kept_key(options.data_dir, "config.key", random)});
+
+  api->set_planner(plane);
+  api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
+                       std::make_shared<AppLogs>(front, loop, *host));
+  api->add_health_check("controllers-synced", false,
+                        [this] { return ready ? std::string() : "the controllers are not synced yet"; });
+  api->add_health_check("shutdown", false, [this] { return ending ? "the process is ending" : std::string(); });
+  register_process_metrics();
+}
+
+Task<> ControllerProcess::House::open_loop() {
+  co_await host->open();
+  plane->start();
+  plane_stopped = false;
+  co_await plane->wait_synced();
+  co_await declare_manifests();
+}
+
+// --manifests is a Source like any other, made by us. Without the flag the one of an earlier start goes, and leaves
+// what it brought: nobody said that the Apps should end.
+Task<> ControllerProcess::House::declare_manifests() {
+  const object::Key key{sources(), "default", std::string(kDeclared)};
+  const auto live = co_await client->find(key);
+  if (!options.manifests.empty()) {
+    const std::string folder = std::filesystem::absolute(options.manifests).lexically_normal().string();
+    json::Object metadata{{"name", kDeclared},
+                          {"namespace", "default"},
+                          {"labels", json::Object{{std::string(kDeclaredLabel), "command-line"}}}};
+    json::Object source{{"apiVersion", "gantry.dev/v1alpha1"},
+                        {"kind", "Source"},
+                        {"metadata", std::move(metadata)},
+                        {"spec", json::Object{{"directory", json::Object{{"path", folder}}}, {"prune", true}}}};
+    co_await client->patch(key, api::PatchType::Apply, json::Value(std::move(source)),
+                           {.field_manager = "gantry-command-line", .force = true});
+  } else if (live && live->meta().label(kDeclaredLabel)) {
+    const json::Object retain{
+        {"metadata", json::Object{{"annotations", json::Object{{"gantry.dev/deletion-policy", "Retain"}}}}}};
+    co_await client->patch(key, api::PatchType::Merge, json::Value(retain), {.field_manager = "gantry-command-line"});
+    co_await client->remove(key);
+  }
+}
+
+Task<bool> ControllerProcess::House::close_loop() {
+  plane_stopped = co_await plane->stop();
+  if (plane_stopped) co_await host->close();
+  co_return plane_stopped;
+}
+
+Task<> ControllerProcess::House::end() {
+  ending = true;
+  log.info("ending: requests under way are finished, Apps go on");
+  co_await server->shutdown(options.shutdown_grace);
+  co_await loop.call(front, [this] { return close_loop(); });
+  co_await store->close();
+  loop.stop();
+  front.stop();
+}
+
+Task<> ControllerProcess::House::live(Guest guest, ControllerProcess& process) {
+  std::optional<Error> failure;
+  try {
+    co_await api->prepare();
+    write_admin_kubeconfig(options.data_dir, url, identity, options.http);
+    co_await loop.call(front, [this] { return open_loop(); });
+    ready = true;
+    log.info("ready", {{"url", url}, {"data_dir", options.data_dir}, {"objects", store->revision()}});
+    if (guest) {
+      exit_code = co_await loop.call(front, [&guest, &process] { return guest(process); });
+    } else {
+      co_await signals.wait();
+    }
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (failure) {
+    log.error("cannot go on", {{"error", failure->message()}});
+    exit_code = traits(failure->code()).exit_code;
+  }
+  co_await end();
+}
+
+ControllerProcess::ControllerProcess(ControllerOptions options) : house_(std::make_unique<House>(std::move(options))) {}
+ControllerProcess::~ControllerProcess() = default;
+
+int ControllerProcess::run(Guest guest) {
+  house_->front.spawn(house_->live(std::move(guest), *this));
+  std::thread loop([this] { house_->loop.run(); });
+  house_->front.run();
+  loop.join();
+  if (!house_->plane_stopped) {
+    // An attempt still holds on to the plane; destroying that under it would be worse than leaving.
+    log::flush();
+    std::_Exit(house_->exit_code);
+  }
+  return house_->exit_code;
+}
+
+Reactor& ControllerProcess::loop() { return house_->loop; }
+api::Client& ControllerProcess::client() { return *house_->client; }
+const object::KindTable& ControllerProcess::kinds() const { return house_->kinds; }
+bool ControllerProcess::ending() const { return house_->signals.came(); }
+std::string ControllerProcess::url() const { return house_->url; }
+std::string ControllerProcess::kubeconfig() const { return files::join(house_->options.data_dir, "kubeconfig"); }
+
+Task<> ControllerProcess::wait_for_signal() {
+  House& house = *house_;
+  co_await house.front.call(house.loop, [&house] { return house.signals.wait(); });
+}
+
+}  // namespace gantry::app

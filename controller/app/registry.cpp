@@ -1,0 +1,45 @@
+#include "controller/app/registry.hpp"
+
+#include "controller/base/files.hpp"
+#include "crds/embedded.hpp"
+#include "reconcilers/source/source_reconciler.hpp"
+
+namespace gantry::app {
+
+object::KindTable served_kinds() {
+  std::vector<object::KindPtr> kinds;
+  for (const auto& file : crds::embedded_files()) kinds.push_back(object::kind_from_definition(json::parse(file.text)));
+  return object::KindTable(std::move(kinds));
+}
+
+std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
+  const auto ours = [](std::string_view plural) { return object::Resource::of("gantry.dev", plural); };
+  const auto wake = [&plane](const object::Key& key) { plane.poke(key); };
+  std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
+  const auto serve = [&](std::string_view plural, std::unique_ptr<runtime::Reconciler> reconciler) {
+    plane.serve(ours(plural), *reconciler);
+    reconcilers.push_back(std::move(reconciler));
+  };
+
+  serve("apps", std::make_unique<reconcilers::app::AppReconciler>(
+                    reconcilers::app::AppReconciler::Parts{.reactor = parts.loop,
+                                                           .client = parts.client,
+                                                           .kinds = parts.kinds,
+                                                           .host = parts.host,
+                                                           .code = parts.code,
+                                                           .probe = parts.probe,
+                                                           .hash_key = parts.hash_key,
+                                                           .wake = wake}));
+  serve("sources", std::make_unique<reconcilers::source::SourceReconciler>(
+                       reconcilers::source::SourceReconciler::Parts{.reactor = parts.loop,
+                                                                    .blocking = parts.blocking,
+                                                                    .client = parts.client,
+                                                                    .kinds = parts.kinds,
+                                                                    .directory = files::join(parts.data_dir, "sources"),
+                                                                    .wake = wake}));
+  // A Release's status is written by its App's reconciler.
+  plane.leave_alone(ours("releases"));
+  return reconcilers;
+}
+
+}  // namespace gantry::app

@@ -1,0 +1,35 @@
+// The one place where kinds, reconcilers and what stands behind them are named. Adding a kind: docs/add-a-kind.md.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/api/client.hpp"
+#include "controller/base/blocking.hpp"
+#include "controller/object/kind.hpp"
+#include "controller/runtime/plane.hpp"
+#include "providers/workload_host.hpp"
+#include "reconcilers/app/app_reconciler.hpp"
+
+namespace gantry::app {
+
+// Every kind that crds/ defines.
+object::KindTable served_kinds();
+
+struct ReconcilerParts {
+  Reactor& loop;
+  Blocking& blocking;
+  api::Client& client;
+  const object::KindTable& kinds;
+  providers::WorkloadHost& host;
+  reconcilers::app::CodeFolders& code;
+  reconcilers::app::HealthMonitor::Probe probe;
+  std::string data_dir;
+  std::string hash_key;
+};
+
+// Makes the reconcilers and gives the plane one for each kind that has one. They must live as long as the plane.
+std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& plane, ReconcilerParts parts);
+
+}  // namespace gantry::app
