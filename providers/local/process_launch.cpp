@@ -14,6 +14,7 @@
 
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
+#include "providers/local/expand.hpp"
 #include "providers/local/posix.hpp"
 #include "providers/local/processes.hpp"
 
@@ -38,6 +39,13 @@ std::string upper(std::string_view name) {
                                                         : '_';
   }
   return made;
+}
+
+// Where this program lies, for Apps that are parts of it ($(GANTRY_BINARY) demo).
+std::string own_program() {
+  char path[4096];
+  const auto length = ::readlink("/proc/self/exe", path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string("gantry");
 }
 
 std::string search_path(const InstanceSpec& spec) {
@@ -118,6 +126,7 @@ std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vec
   }
   made["GANTRY_INSTANCE"] = spec.id;
   made["GANTRY_APP"] = spec.owner_name;
+  made["GANTRY_BINARY"] = own_program();
   made["GANTRY_NAMESPACE"] = spec.owner_namespace;
   made["GANTRY_SLOT"] = std::to_string(spec.slot);
   std::vector<std::string> lines;
@@ -132,9 +141,11 @@ Intent write_intent(const std::string& instances, const InstanceSpec& spec, Inst
     throw Error(ErrorCode::Conflict, "the instance id " + spec.id + " was used before; ids are never used twice");
   }
   Launch launch;
-  launch.program = resolve_program(spec);
-  launch.argv = spec.command;
   launch.env = environment_of(spec, instance.ports);
+  InstanceSpec expanded = spec;
+  for (auto& word : expanded.command) word = expand(word, launch.env);
+  launch.program = resolve_program(expanded);
+  launch.argv = std::move(expanded.command);
   launch.working_directory = working_directory(spec);
   launch.stop_grace = spec.stop_grace;
   launch.log_bytes_max = spec.log_bytes_max;

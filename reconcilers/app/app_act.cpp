@@ -209,7 +209,7 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
   memory.crashes.failed(Duration::zero());
   memory.retry_at = parts_.reactor.now() + std::max<Duration>(memory.crashes.delay(), std::chrono::milliseconds(500));
   notes.note({.warning = true,
-              .reason = failure->code() == ErrorCode::Conflict ? "PortInUse" : "StartFailed",
+              .reason = failure->message().find("already in use") != std::string::npos ? "PortInUse" : "StartFailed",
               .message = action.target + ": " + failure->message()});
 }
 
