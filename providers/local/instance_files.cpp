@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -74,6 +75,13 @@ struct flock whole_file(short type) {
 }
 
 }  // namespace
+
+void check_instance_id(const std::string& id) {
+  const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  if (id.empty() || id.size() > 200 || id[0] == '-' || !std::ranges::all_of(id, good)) {
+    throw Error(ErrorCode::Invalid, "the instance id \"" + id + "\" is not valid; it consists of a-z, 0-9 and -");
+  }
+}
 
 std::string encode(const Launch& launch) {
   std::string out;

@@ -22,6 +22,9 @@
 
 namespace gantry::providers::local {
 
+// Ids name files: Error(Invalid) for one that is not of a-z, 0-9 and -, or too long.
+void check_instance_id(const std::string& id);
+
 struct Launch {
   std::string program;  // resolved: a path
   std::vector<std::string> argv;

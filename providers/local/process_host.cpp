@@ -18,13 +18,6 @@ constexpr Duration kStartLimit = std::chrono::seconds(30);
 constexpr int kKilledExitCode = 128 + SIGKILL;
 constexpr int kUnknownExitCode = 255;
 
-void check_id(const std::string& id) {
-  const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  if (id.empty() || id.size() > 200 || id[0] == '-' || !std::ranges::all_of(id, good)) {
-    throw Error(ErrorCode::Invalid, "the instance id \"" + id + "\" is not valid; it consists of a-z, 0-9 and -");
-  }
-}
-
 }  // namespace
 
 struct ProcessHost::Held {
@@ -320,7 +313,7 @@ void ProcessHost::watch_supervisor(const HeldPtr& held, pid_t pid, Fd pidfd) {
 
 Task<Instance> ProcessHost::start(InstanceSpec spec) {
   const auto pass = gate_.enter();
-  check_id(spec.id);
+  check_instance_id(spec.id);
   if (const auto known = held_.find(spec.id); known != held_.end()) {
     const HeldPtr held = known->second;
     co_await settle(held);
@@ -431,7 +424,7 @@ Task<> ProcessHost::stop(std::string id) {
 
 Task<> ProcessHost::remove(std::string id, bool logs_too) {
   const auto pass = gate_.enter();
-  check_id(id);
+  check_instance_id(id);
   const auto known = held_.find(id);
   if (known == held_.end()) {
     if (!logs_too) co_return;
@@ -460,7 +453,7 @@ Task<> ProcessHost::remove(std::string id, bool logs_too) {
 // ---------------------------------------------------------------- logs
 
 Task<std::unique_ptr<LogReader>> ProcessHost::logs(std::string id, LogQuery query) {
-  check_id(id);
+  check_instance_id(id);
   const auto known = held_.find(id);
   const HeldPtr held = known == held_.end() ? nullptr : known->second;
   const std::string folder = folder_of(id);
@@ -475,7 +468,7 @@ Task<std::unique_ptr<LogReader>> ProcessHost::logs(std::string id, LogQuery quer
 }
 
 Task<std::string> ProcessHost::log_tail(std::string id, std::size_t lines) {
-  check_id(id);
+  check_instance_id(id);
   co_return co_await blocking_.run(reactor_, [folder = folder_of(id), lines] { return last_lines(folder, lines); });
 }
 

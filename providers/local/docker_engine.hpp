@@ -1,0 +1,40 @@
+// The Docker Engine API over its Unix socket: the version agreed upon, errors made Errors of ours. On one reactor's
+// thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.hpp"
+#include "controller/base/json.hpp"
+#include "controller/base/unix_transport.hpp"
+
+namespace gantry::providers::local {
+
+class DockerEngine {
+ public:
+  DockerEngine(Reactor& reactor, std::string socket_path);
+
+  // The answer's JSON; null when there is none. Codes: Unavailable (Docker does not answer), NotFound, Conflict,
+  // Invalid, and Internal for the rest; the message is Docker's own, with what was being done in front.
+  Task<json::Value> call(std::string_view doing, std::string method, std::string path, json::Value body = {},
+                         Duration timeout = std::chrono::seconds(30));
+  // The same, for answers that are not one JSON document.
+  Task<std::string> text(std::string_view doing, std::string method, std::string path, Duration timeout,
+                         std::string content_type = {}, std::string body = {});
+  Task<std::unique_ptr<http::ResponseStream>> stream(std::string_view doing, std::string path);
+
+  const std::string& socket_path() const { return transport_.socket_path(); }
+
+ private:
+  Task<http::Request> request(std::string method, std::string path);
+  Task<> agree_on_version();
+  [[noreturn]] void refuse(std::string_view doing, int status, std::string_view body) const;
+  Error unreachable(std::string_view doing, const Error& cause) const;
+
+  http::UnixTransport transport_;
+  std::string version_;  // "1.41"; empty until agreed upon
+};
+
+}  // namespace gantry::providers::local

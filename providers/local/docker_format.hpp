@@ -1,0 +1,37 @@
+// What the Docker Engine API says and wants to hear, as plain functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/json.hpp"
+#include "providers/workload_host.hpp"
+
+namespace gantry::providers::local {
+
+inline constexpr std::string_view kInstanceLabel = "gantry.dev/instance";
+inline constexpr std::string_view kHostLabel = "gantry.dev/host";
+
+// "gantry-<namespace>-<app>-<id>"; its uniqueness is Docker's own guard against a twin.
+std::string container_name(const InstanceSpec& spec);
+// POST /containers/create. Ports with host_port filled in are published on 127.0.0.1, fixed ones on every address.
+json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id);
+// GET /containers/<id>/json. What an Instance needs and Docker does not know is in the labels.
+Instance instance_of(const json::Value& container);
+// Whether it was made and never started.
+bool only_created(const json::Value& container);
+
+// "nginx", "nginx:1.27", "ghcr.io/x/y@sha256:...": what POST /images/create wants.
+struct ImageName {
+  std::string from;  // with the digest, if there is one
+  std::string tag;   // empty with a digest
+};
+ImageName parse_image(std::string_view reference);
+// The error in the progress report of a pull; empty: it succeeded.
+std::string pull_error(std::string_view progress);
+
+// Percent-encoded, for a query.
+std::string query_escape(std::string_view text);
+
+}  // namespace gantry::providers::local
