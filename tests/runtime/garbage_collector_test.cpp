@@ -1,0 +1,204 @@
+#include "controller/runtime/garbage_collector.hpp"
+
+#include <gmock/gmock.h>
+
+#include "tests/world/world.hpp"
+
+namespace gantry::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using world::World;
+
+object::Meta owned_by(std::vector<std::string> uids) {
+  object::Meta meta;
+  for (auto& uid : uids) meta.owners.push_back({uid, "v1", "X", "x", false, false});
+  return meta;
+}
+
+TEST(Owners, AnObjectGoesWhenAllItsOwnersAreGone) {
+  using enum OwnerState;
+  struct Row {
+    std::vector<OwnerState> states;
+    bool remove;
+    std::vector<std::string> dead;
+  };
+  for (const Row& row :
+       {Row{{Present}, false, {}}, Row{{Absent}, true, {}}, Row{{Unknown}, false, {}}, Row{{Absent, Absent}, true, {}},
+        Row{{Present, Absent}, false, {"u1"}}, Row{{Absent, Unknown}, false, {"u0"}}}) {
+    std::vector<std::string> uids;
+    for (std::size_t i = 0; i < row.states.size(); ++i) uids.push_back("u" + std::to_string(i));
+    const Verdict verdict = judge_dependent(owned_by(uids), row.states);
+    EXPECT_EQ(verdict.remove, row.remove);
+    EXPECT_EQ(verdict.dead_owners, row.dead);
+  }
+}
+
+// ConfigMaps own each other here: nobody reconciles them, so only the collector acts.
+class GarbageCollectorTest : public ::testing::Test {
+ protected:
+  void make(const std::string& name, const std::vector<std::string>& owners = {}, bool blocks = false) {
+    json::Value object = json::parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{}})");
+    object["metadata"]["name"] = name;
+    json::Array references;
+    for (const auto& owner : owners) {
+      references.push_back(json::Object{{"apiVersion", "v1"},
+                                        {"kind", "ConfigMap"},
+                                        {"name", owner},
+                                        {"uid", world.find("ConfigMap/" + owner)->meta().uid},
+                                        {"blockOwnerDeletion", blocks}});
+    }
+    if (!references.empty()) object["metadata"]["ownerReferences"] = std::move(references);
+    world.apply_object(object);
+    world.settle();
+  }
+  bool exists(const std::string& name) { return world.find("ConfigMap/" + name) != nullptr; }
+  void hold(const std::string& name) {
+    world.patch("ConfigMap/" + name, R"({"metadata":{"finalizers":["test/hold"]}})");
+  }
+  void let_go(const std::string& name) { world.patch("ConfigMap/" + name, R"({"metadata":{"finalizers":[]}})"); }
+
+  World world;
+};
+
+TEST_F(GarbageCollectorTest, DependentsGoAfterTheirOwnerDownToTheLast) {
+  make("a");
+  make("b", {"a"});
+  make("c", {"b"});
+  make("stranger");
+  world.remove("ConfigMap/a");
+  world.settle();
+  EXPECT_FALSE(exists("b"));
+  EXPECT_FALSE(exists("c"));
+  EXPECT_TRUE(exists("stranger"));
+}
+
+TEST_F(GarbageCollectorTest, WhoHasAnotherOwnerStaysAndForgetsTheDeadOne) {
+  make("a");
+  make("b");
+  make("both", {"a", "b"});
+  world.remove("ConfigMap/a");
+  world.settle();
+  ASSERT_TRUE(exists("both"));
+  ASSERT_EQ(world.find("ConfigMap/both")->meta().owners.size(), 1u);
+  EXPECT_EQ(world.find("ConfigMap/both")->meta().owners[0].name, "b");
+}
+
+TEST_F(GarbageCollectorTest, AnOwnerMadeAnewUnderTheSameNameIsAnotherOne) {
+  make("a");
+  make("b", {"a"});
+  world.process().client.hold_watches(true);
+  world.remove("ConfigMap/a");
+  world.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}");
+  world.process().client.hold_watches(false);
+  world.settle();
+  EXPECT_TRUE(exists("a"));
+  EXPECT_FALSE(exists("b"));
+}
+
+TEST_F(GarbageCollectorTest, InTheForegroundTheOwnerWaitsForThoseThatBlockIt) {
+  make("a");
+  make("blocking", {"a"}, true);
+  make("other", {"a"}, false);
+  hold("blocking");
+  hold("other");
+  world.remove("ConfigMap/a", "Foreground");
+  world.settle();
+  EXPECT_TRUE(exists("a"));
+  EXPECT_TRUE(world.find("ConfigMap/blocking")->meta().deleting);
+  let_go("blocking");
+  world.settle();
+  EXPECT_FALSE(exists("blocking"));
+  EXPECT_FALSE(exists("a"));
+  EXPECT_TRUE(exists("other")) << "it blocks nobody, and has a finalizer of its own";
+}
+
+TEST_F(GarbageCollectorTest, OrphansStayAndForgetTheirOwner) {
+  make("a");
+  make("b", {"a"});
+  world.remove("ConfigMap/a", "Orphan");
+  world.settle();
+  EXPECT_FALSE(exists("a"));
+  ASSERT_TRUE(exists("b"));
+  EXPECT_TRUE(world.find("ConfigMap/b")->meta().owners.empty());
+}
+
+TEST_F(GarbageCollectorTest, AnOwnerOfAKindThatIsNotServedIsLeftAlone) {
+  world.apply(R"({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b", "ownerReferences": [
+      {"apiVersion": "example.org/v1", "kind": "Alien", "name": "x", "uid": "1"}]}})");
+  world.advance(1h);
+  EXPECT_TRUE(exists("b"));
+}
+
+TEST_F(GarbageCollectorTest, WhatLostItsOwnerWhileNobodyWatchedIsFoundAtStart) {
+  make("a");
+  make("b", {"a"});
+  world.process().line.cut();
+  world.run(world.user().remove(world.key("ConfigMap/a"), {}, "Background"));
+  EXPECT_TRUE(exists("b"));
+  world.settle();  // another controller starts
+  EXPECT_FALSE(exists("b"));
+}
+
+TEST_F(GarbageCollectorTest, AStaleViewDeletesNothing) {
+  make("a");
+  make("b");
+  make("c", {"a"});
+  world.process().client.hold_watches(true);
+  // While the collector is blind, c is given to b, and a goes.
+  world.patch("ConfigMap/c",
+              R"({"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"b","uid":")" +
+                  world.find("ConfigMap/b")->meta().uid + R"("}]}})");
+  world.remove("ConfigMap/a");
+  world.settle();
+  world.process().client.hold_watches(false);
+  world.advance(1min);
+  EXPECT_TRUE(exists("c"));
+}
+
+TEST(Namespaces, ThreeAlwaysExist) {
+  World world;
+  world.settle();
+  for (const char* name : {"Namespace/default", "Namespace/kube-system", "Namespace/kube-public"}) {
+    EXPECT_TRUE(world.find(name)) << name;
+  }
+}
+
+TEST(Namespaces, OneThatIsDeletedIsEmptiedFirst) {
+  World world;
+  world.apply(R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: prod}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: prod}
+---
+apiVersion: test.gantry.dev/v1
+kind: Gadget
+metadata: {name: web, namespace: prod}
+---
+apiVersion: test.gantry.dev/v1
+kind: Gadget
+metadata: {name: other}
+)");
+  world.settle();
+  EXPECT_EQ(world.cloud.gadgets.size(), 2u);
+  bool fail = true;
+  world.process().gadgets->before_act = [&](const Subject&, const Action&) -> Task<> {
+    if (fail) throw Error(ErrorCode::Unavailable, "the cloud is away");
+    co_return;
+  };
+  world.remove("Namespace/prod");
+  world.settle();
+  ASSERT_TRUE(world.find("Namespace/prod")) << "a real thing is left";
+  EXPECT_FALSE(world.find("ConfigMap/prod/settings"));
+  fail = false;
+  world.advance(1min);
+  EXPECT_FALSE(world.find("Namespace/prod"));
+  EXPECT_THAT(world.cloud.names(), testing::ElementsAre("other/0=1"));
+}
+
+}  // namespace
+}  // namespace gantry::runtime
