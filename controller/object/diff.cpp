@@ -1,6 +1,7 @@
 #include "controller/object/diff.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "controller/object/field_walk.hpp"
 
@@ -38,8 +39,13 @@ class Differ {
 
   bool secret(std::string_view path) const {
     if (options_.secret) return options_.secret(path);
-    return is_secret_ && (path.starts_with("data.") || path.starts_with("stringData.") || path.starts_with("data[") ||
-                          path.starts_with("stringData["));
+    if (!is_secret_) return false;
+    // kubectl apply keeps a copy of everything in an annotation.
+    if (path == "metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]") return true;
+    return std::ranges::any_of(std::array{"data", "stringData"}, [&](std::string_view field) {
+      return path.starts_with(field) && path.size() > field.size() &&
+             (path[field.size()] == '.' || path[field.size()] == '[');
+    });
   }
 
   // One side is an object, the other absent or something else: its fields are named one by one, unless a value that

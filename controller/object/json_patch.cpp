@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kOperationsMax = 10'000;
 constexpr std::size_t kDepthMax = 100;
-// Values copied, or moved aside in a list, by a whole patch: 10,000 inserts at the front of a list of 10,000.
-constexpr std::size_t kWorkMax = 100'000'000;
+// Values copied, or moved aside in a list, by a whole patch: 10,000 inserts at the front of a list of 2,000.
+constexpr std::size_t kWorkMax = 20'000'000;
 // Copies double a document with each operation; this is as much as a request's body may bring.
 constexpr std::size_t kCopiedBytesMax = 3 << 20;
 

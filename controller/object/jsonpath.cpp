@@ -140,6 +140,7 @@ class Parser {
       return false;
     }
     do {
+      const std::size_t before = at_;
       if (peek() == '"' || peek() == '\'') {
         add_text(nodes, string());
       } else {
@@ -148,6 +149,7 @@ class Parser {
         nodes.push_back(std::move(node));
       }
       spaces();
+      if (at_ == before && peek() != '}') fail("unrecognized character in action");
     } while (more() && peek() != '}');
     close();
     return false;
