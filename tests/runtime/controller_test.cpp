@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "controller/runtime/cycles.hpp"
 #include "tests/world/world.hpp"
 
 namespace gantry::runtime {
@@ -381,6 +382,24 @@ TEST(Controller, ObjectsThatDependOnEachOtherInARingCanStillBeDeleted) {
   world.settle();
   EXPECT_FALSE(world.find("Gadget/a"));
   EXPECT_FALSE(world.find("Gadget/b"));
+}
+
+TEST(Cycles, ARingIsRefusedAndShown) {
+  World world;
+  refuse_cycles(world.api(), world.kinds, world.store());
+  const std::string head = "{apiVersion: test.gantry.dev/v1, kind: Gadget, metadata: {name: ";
+  world.apply(head + "a}, spec: {dependsOn: [{kind: Gadget, name: b}]}}");
+  world.apply(head + "b}, spec: {dependsOn: [{name: c}]}}");
+  try {
+    world.apply(head + "c}, spec: {dependsOn: [{kind: Gadget, name: other}, {kind: Gadget, name: a}]}}");
+    FAIL() << "a ring was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::Invalid);
+    ASSERT_EQ(error.causes.size(), 1u);
+    EXPECT_EQ(error.causes[0].field, "spec.dependsOn[1]");
+    EXPECT_THAT(error.causes[0].message, HasSubstr("Gadget/c -> Gadget/a -> Gadget/b -> Gadget/c"));
+  }
+  EXPECT_THROW(world.apply(head + "self}, spec: {dependsOn: [{name: self}]}}"), Error);
 }
 
 TEST(Controller, AChangeOfASecretWakesWhoeverRefersToIt) {
