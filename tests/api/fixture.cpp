@@ -7,6 +7,7 @@ namespace gantry::api {
 namespace {
 
 constexpr std::string_view kInfra = R"(
+apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: apps.infra.gantry.dev}
 spec:
@@ -58,6 +59,7 @@ spec:
               observedGeneration: {type: integer}
               readyReplicas: {type: integer}
 ---
+apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: servers.infra.gantry.dev}
 spec:
@@ -173,6 +175,12 @@ void ApiTest::open() {
   front.poll();
 }
 
+ApiTest::~ApiTest() {
+  for (const auto& stream : streams_) stream->close();
+  while (front.poll() > 0) {
+  }
+}
+
 Answer ApiTest::send(std::string method, const std::string& target, std::string body, Headers headers) {
   HttpRequest request = request_of(std::move(method), target);
   request.headers = std::move(headers);
@@ -180,6 +188,7 @@ Answer ApiTest::send(std::string method, const std::string& target, std::string 
   request.user = user;
   HttpResponse response = run(api->handle(std::move(request)));
   Answer answer{response.status, response.content_type, response.headers, {}, std::move(response.stream)};
+  if (answer.stream) streams_.push_back(answer.stream);
   for (const auto& piece : response.body) answer.text += text_of(piece);
   return answer;
 }

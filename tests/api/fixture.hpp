@@ -36,7 +36,7 @@ struct Answer {
   std::string content_type;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string text;
-  std::unique_ptr<BodyStream> stream;
+  std::shared_ptr<BodyStream> stream;  // the fixture holds on to it, as a session would
 
   json::Value json() const { return json::parse(text); }
   // The value at a dotted path; null when absent. [0] is not known here: use json().
@@ -58,6 +58,7 @@ object::KindTable fixture_kinds();
 class ApiTest : public ::testing::Test {
  protected:
   explicit ApiTest(store::StoreOptions options = {}) : options_(std::move(options)) { open(); }
+  ~ApiTest() override;
 
   // Everything anew, above an empty disk.
   void open();
@@ -121,6 +122,7 @@ class ApiTest : public ::testing::Test {
   Task<> read_on(BodyStream& stream, std::shared_ptr<Reading> reading);
 
   store::StoreOptions options_;
+  std::vector<std::shared_ptr<BodyStream>> streams_;
   std::map<BodyStream*, std::shared_ptr<Reading>> readings_;
 };
 
