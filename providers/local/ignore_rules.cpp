@@ -1,34 +1,67 @@
+#include <algorithm>
+
 #include "controller/base/files.hpp"
 #include "providers/local/code.hpp"
 
 namespace gantry::providers::local {
 namespace {
 
-// "*" and "?" stay within one name; "**" between slashes stands for any number of folders.
-bool matches(std::string_view pattern, std::string_view path) {
-  while (!pattern.empty()) {
-    if (pattern.starts_with("**/")) {
-      pattern.remove_prefix(3);
-      for (std::size_t at = 0; at != std::string_view::npos;) {
-        if (matches(pattern, path.substr(at))) return true;
-        at = path.find('/', at);
-        if (at != std::string_view::npos) ++at;
-      }
-      return false;
-    }
-    if (pattern == "**") return true;
-    if (pattern[0] == '*') {
-      while (pattern.starts_with('*')) pattern.remove_prefix(1);
-      for (std::size_t at = 0;; ++at) {
-        if (matches(pattern, path.substr(at))) return true;
-        if (at == path.size() || path[at] == '/') return false;
-      }
-    }
-    if (path.empty() || (pattern[0] == '?' ? path[0] == '/' : pattern[0] != path[0])) return false;
-    pattern.remove_prefix(1);
-    path.remove_prefix(1);
+// The places in path up to which the pattern so far can reach, one bit each: linear in both, whatever the pattern.
+class Reach {
+ public:
+  explicit Reach(std::string_view path) : path_(path), now_(path.size() + 1, false), next_(path.size() + 1) {
+    now_[0] = true;
   }
-  return path.empty();
+
+  bool to_the_end() const { return now_.back(); }
+  bool nowhere() const { return std::ranges::find(now_, true) == now_.end(); }
+  void one(char c) {  // '?' for any but a slash
+    step([&](std::size_t i) { return i > 0 && now_[i - 1] && (c == '?' ? path_[i - 1] != '/' : path_[i - 1] == c); });
+  }
+  void within_a_name() {
+    step([&](std::size_t i) { return now_[i] || (i > 0 && next_[i - 1] && path_[i - 1] != '/'); });
+  }
+  void across_folders() {  // "**/": here, or behind any later slash
+    bool before = false;
+    step([&](std::size_t i) {
+      const bool reached = now_[i] || (before && path_[i - 1] == '/');
+      before = before || now_[i];
+      return reached;
+    });
+  }
+  void anything() {
+    step([&](std::size_t i) { return now_[i] || (i > 0 && next_[i - 1]); });
+  }
+
+ private:
+  template <class Rule>
+  void step(Rule rule) {
+    for (std::size_t i = 0; i < next_.size(); ++i) next_[i] = rule(i);
+    now_.swap(next_);
+  }
+  std::string_view path_;
+  std::vector<bool> now_, next_;
+};
+
+// "*" and "?" stay within one name; "**/" stands for any number of folders.
+bool matches(std::string_view pattern, std::string_view path) {
+  Reach reach(path);
+  while (!pattern.empty() && !reach.nowhere()) {
+    std::size_t used = 1;
+    if (pattern.starts_with("**/")) {
+      used = 3;
+      reach.across_folders();
+    } else if (pattern == "**") {
+      used = 2;
+      reach.anything();
+    } else if (pattern[0] == '*') {
+      reach.within_a_name();
+    } else {
+      reach.one(pattern[0]);
+    }
+    pattern.remove_prefix(used);
+  }
+  return pattern.empty() && reach.to_the_end();
 }
 
 }  // namespace

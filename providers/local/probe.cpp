@@ -135,7 +135,11 @@ class Conversation {
   }
 
   ProbeResult failed() const {
-    if (late_) return {.message = "no answer within " + human_duration(spec_.timeout)};
+    if (late_) {
+      const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(spec_.timeout).count();
+      const bool whole = millis % 1000 == 0;
+      return {.message = "no answer within " + std::to_string(whole ? millis / 1000 : millis) + (whole ? "s" : "ms")};
+    }
     return {.message = lower(error_.message())};
   }
 
