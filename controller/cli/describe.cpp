@@ -1,6 +1,7 @@
 #include "controller/cli/describe.hpp"
 
 #include "controller/cli/output.hpp"
+#include "controller/cli/path.hpp"
 #include "controller/cli/text_table.hpp"
 
 namespace gantry::cli {
@@ -206,6 +207,14 @@ std::string last_seen(const json::Value& event) {
   return metadata_of(event, "creationTimestamp");
 }
 
+void sort_events(std::vector<json::Value>& events) {
+  std::ranges::stable_sort(events, [](const json::Value& a, const json::Value& b) {
+    const std::string one = last_seen(a), other = last_seen(b);
+    if (one != other) return one < other;
+    return comes_before(metadata_of(a, "resourceVersion"), metadata_of(b, "resourceVersion"));
+  });
+}
+
 std::string event_age(const json::Value& event, const Clock& clock) {
   const json::Value last(last_seen(event));
   std::string text = age_of(&last, clock);
@@ -220,7 +229,7 @@ void print_event_table(std::ostream& out, std::vector<json::Value> events, const
     out << style.bold("Events:") << "  <none>\n";
     return;
   }
-  std::ranges::stable_sort(events, {}, last_seen);
+  sort_events(events);
   out << style.bold("Events:") << "\n";
   TextTable table({"Type", "Reason", "Age", "From", "Message"});
   for (const json::Value& event : events) {

@@ -19,6 +19,8 @@ void print_event_table(std::ostream& out, std::vector<json::Value> events, const
 
 // When an event was last seen: lastTimestamp, else eventTime, else creationTimestamp. RFC 3339, so it can be ordered.
 std::string last_seen(const json::Value& event);
+// Oldest first; of the same second, in the order in which they were written.
+void sort_events(std::vector<json::Value>& events);
 // "3m (x4 over 5m)"
 std::string event_age(const json::Value& event, const Clock& clock);
 

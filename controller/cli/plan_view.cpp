@@ -1,11 +1,14 @@
 #include "controller/cli/plan_view.hpp"
 
+#include "controller/cli/conditions.hpp"
 #include "controller/cli/output.hpp"
 
 namespace gantry::cli {
 namespace {
 
 constexpr std::string_view kSensitive = "(sensitive value)";
+// What the heading has said already.
+constexpr std::string_view kNamed[] = {"apiVersion", "kind", "metadata.name", "metadata.namespace"};
 
 std::string shown(const json::Value& value) {
   if (value.is_string() && value.as_string() == kSensitive) return std::string(kSensitive);
@@ -18,10 +21,10 @@ struct Mark {
 };
 
 Mark mark_of(std::string_view verb, const Style& style) {
-  if (verb == "create" || verb == "Create") return {"+", style.green("+")};
-  if (verb == "delete" || verb == "Delete") return {"-", style.red("-")};
-  if (verb == "replace" || verb == "Replace") return {"-/+", style.red("-") + "/" + style.green("+")};
-  if (verb == "run" || verb == "Run") return {">", style.cyan(">")};
+  if (equal_without_case(verb, "create")) return {"+", style.green("+")};
+  if (equal_without_case(verb, "delete")) return {"-", style.red("-")};
+  if (equal_without_case(verb, "replace")) return {"-/+", style.red("-") + "/" + style.green("+")};
+  if (equal_without_case(verb, "run")) return {">", style.cyan(">")};
   return {"~", style.yellow("~")};
 }
 
@@ -36,6 +39,7 @@ void print_fields(std::ostream& out, const json::Value& item, bool secret, const
     const json::Value& before = found_before ? *found_before : kNone;
     const json::Value& after = found_after ? *found_after : kNone;
     const std::string path = field.string_or("path");
+    if (std::ranges::find(kNamed, path) != std::end(kNamed)) continue;
     const bool hidden = secret && (path.starts_with("data") || path.starts_with("stringData"));
     const auto text = [hidden](const json::Value& value) { return hidden ? std::string(kSensitive) : shown(value); };
     const Mark mark = mark_of(before.is_null() ? "create" : after.is_null() ? "delete" : "update", style);
@@ -90,32 +94,26 @@ bool has_actions(const json::Value& item) {
   return actions && actions->is_array() && !actions->as_array().empty();
 }
 
-std::string error_text(const json::Value& error) {
-  return error.is_object() ? error.string_or("message") : text_of(error);
-}
-
 }  // namespace
 
 void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts) {
   static const json::Value kNothing = json::Object{};
   const json::Value* found = item.find("object");
   const json::Value& object = found ? *found : kNothing;
-  const bool referenced = !object.find("metadata");  // {kind, apiVersion, namespace, name} instead of an object
-  const std::string ns = referenced ? object.string_or("namespace") : metadata_of(object, "namespace");
-  std::string label = label_of(object);
-  if (referenced) label += object.string_or("name");
-  if (!ns.empty()) label += " in " + ns;
+  const std::string ns = object.string_or("namespace");
+  const std::string label = label_of(object) + object.string_or("name") + (ns.empty() ? "" : " in " + ns);
 
   if (const json::Value* error = item.find("error"); error && !error->is_null()) {
     ++counts.failed;
-    out << "  " << style.red("!") << " " << style.bold(label) << " would be refused: " << error_text(*error) << "\n";
+    out << "  " << style.red("!") << " " << style.bold(label) << " would be refused: " << error->string_or("message")
+        << "\n";
     return;
   }
   const std::string change = item.string_or("change");
-  const bool created = change == "create" || change == "Create";
-  const bool deleted = change == "delete" || change == "Delete";
-  const bool updated = change == "update" || change == "Update" || change == "replace" || change == "Replace";
-  if (!created && !deleted && !updated && !has_actions(item)) return;
+  const bool created = change == "create";
+  const bool deleted = change == "delete";
+  const bool changed = change == "configure";
+  if (!created && !deleted && !changed && !has_actions(item)) return;
   (created ? counts.add : deleted ? counts.destroy : counts.change) += 1;
   out << "  "
       << mark_of(created   ? "create"
@@ -126,7 +124,7 @@ void print_plan_item(std::ostream& out, const json::Value& item, const Style& st
       << " " << style.bold(label)
       << (created   ? " will be created"
           : deleted ? " will be deleted"
-          : updated ? " will be changed"
+          : changed ? " will be changed"
                     : " stays as declared, but what is real has drifted")
       << "\n";
   const bool secret = object.string_or("kind") == "Secret" && object.string_or("apiVersion") == "v1";

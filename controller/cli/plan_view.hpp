@@ -19,7 +19,8 @@ struct PlanCounts {
 };
 
 // Prints what would happen to one object; nothing for an object that stays as it is.
-// item: {"object","change","error","fields":[{"path","before","after"}],"plan":{"actions":[...]}}
+// item: {"object":{"apiVersion","kind","namespace","name"},"change":"create|configure|unchanged|delete|invalid","error",
+// "fields":[{"path","before","after"}],"plan":{"actions":[...]}}, as controller/api/plans.hpp answers.
 void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts);
 
 // "Plan: 3 to add, 1 to change, 0 to destroy." or "No changes."

@@ -193,12 +193,12 @@ constexpr const char* kPlans = "POST /apis/plan.gantry.dev/v1alpha1/plans";
 TEST(Plan, ReadsLikeTerraforms) {
   CommandLine gantry;
   gantry.on(kPlans, R"({"items":[
-    {"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","metadata":{"name":"web","namespace":"default"}},"change":"update",
+    {"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","namespace":"default","name":"web"},"change":"configure",
      "fields":[{"path":"spec.replicas","before":1,"after":2},{"path":"spec.runtime","before":null,"after":"process"}],
      "plan":{"actions":[{"verb":"Create","type":"process","target":"web-1","reason":"replica 1 is not running","before":null,"after":null,"destructive":false},
                         {"verb":"Replace","type":"volume","target":"data","reason":"size changed","before":{"size":"1Gi"},"after":{"size":"2Gi"},"destructive":true}]}},
-    {"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","metadata":{"name":"same"}},"change":"none","fields":[],"plan":{"actions":[]}},
-    {"object":{"apiVersion":"v1","kind":"Secret","metadata":{"name":"key"}},"change":"create","fields":[{"path":"data.token","before":null,"after":"aHVudGVyMg=="}],"plan":null}]})");
+    {"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","name":"same"},"change":"unchanged","fields":[],"plan":{"actions":[]}},
+    {"object":{"apiVersion":"v1","kind":"Secret","name":"key"},"change":"create","fields":[{"path":"data.token","before":null,"after":"aHVudGVyMg=="}],"plan":null}]})");
   const Outcome outcome = gantry.run("plan -f -", kManifest);
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.out,
@@ -220,7 +220,7 @@ TEST(Plan, ReadsLikeTerraforms) {
 
 TEST(Plan, SaysWhenThereIsNothingToDo) {
   CommandLine gantry;
-  gantry.on(kPlans, R"({"items":[{"object":{"kind":"App"},"change":"none","fields":[],"plan":{"actions":[]}}]})");
+  gantry.on(kPlans, R"({"items":[{"object":{"kind":"App"},"change":"unchanged","fields":[],"plan":{"actions":[]}}]})");
   const Outcome outcome = gantry.run("plan --detailed-exitcode -f -", kManifest);
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "No changes.\n");
@@ -230,7 +230,7 @@ TEST(Plan, WhatWouldBeRefusedIsAnError) {
   CommandLine gantry;
   gantry.on(
       kPlans,
-      R"({"items":[{"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","metadata":{"name":"web"}},"error":{"message":"spec.replicas: Invalid value"}}]})");
+      R"({"items":[{"object":{"apiVersion":"gantry.dev/v1alpha1","kind":"App","name":"web"},"change":"invalid","error":{"message":"spec.replicas: Invalid value"}}]})");
   const Outcome outcome = gantry.run("plan -f -", kManifest);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.out, HasSubstr("! app.gantry.dev/web would be refused: spec.replicas: Invalid value\n"));
@@ -282,11 +282,26 @@ TEST_F(RolloutTest, StatusShowsProgressUntilItIsComplete) {
       std::string("GET ") + kApps +
           "?watch=true&allowWatchBookmarks=true&resourceVersion=5&fieldSelector=metadata.name=web",
       {R"({"type":"MODIFIED","object":)" + app("web", "6", conditions("True", "True", "RolloutComplete")) + "}"});
+  has_releases();
   const Outcome outcome = gantry.run("rollout status web");
-  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.out,
             "Waiting for rollout of \"web\": 1 of 2 replicas updated, 1 ready...\n"
             "app \"web\" successfully rolled out\n");
+}
+
+TEST_F(RolloutTest, StatusIsNotFooledByTheReleaseBeforeARestart) {
+  has_releases();
+  const std::string request = std::string("GET ") + kApps + "?fieldSelector=metadata.name=web";
+  const auto answer = [](std::string object) {
+    const std::string annotated = R"("metadata":{"annotations":{"gantry.dev/restarted-at":"T"},)";
+    object.replace(object.find(R"("metadata":{)"), 12, annotated);
+    return R"({"metadata":{"resourceVersion":"5"},"items":[)" + object + "]}";
+  };
+  gantry.on(request, answer(app("web", "5", conditions("True", "True", "RolloutComplete"))));
+  const Outcome outcome = gantry.run("rollout status web --timeout=1s");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(outcome.out, "Waiting for the newest release of \"web\" to be started...\n");
 }
 
 TEST_F(RolloutTest, StatusFailsWithTheReason) {

@@ -54,7 +54,7 @@ int events(Context& context) {
     event["kind"] = "Event";
     if (wanted(event)) found.push_back(std::move(event));
   }
-  std::ranges::stable_sort(found, {}, last_seen);
+  sort_events(found);
   if (!output.for_people()) {
     print_value(context, output, list_of(std::move(found)));
     return kOk;

@@ -28,9 +28,8 @@ std::vector<Manifest> usable(Context& context, std::size_t& broken) {
 }
 
 // Written by hand, since the objects may be thousands and are only passed on.
-std::string request_body(const std::vector<Manifest>& manifests, bool force) {
-  std::string body = R"({"apiVersion":"plan.gantry.dev/v1alpha1","fieldManager":"gantry","force":)";
-  body.append(force ? "true" : "false").append(R"(,"items":[)");
+std::string request_body(const std::vector<Manifest>& manifests) {
+  std::string body = R"({"apiVersion":"plan.gantry.dev/v1alpha1","items":[)";
   for (std::size_t i = 0; i < manifests.size(); ++i) {
     if (i) body += ',';
     json::dump_to(body, manifests[i].object);
@@ -60,7 +59,7 @@ int plan(Context& context) {
   const json::Value answer = context.ask({.method = "POST",
                                           .path = std::string(kPath),
                                           .content_type = std::string(kJson),
-                                          .body = request_body(manifests, flags.on("force-conflicts"))});
+                                          .body = request_body(manifests)});
   PlanCounts counts;
   std::ostringstream text;
   if (const json::Value* items = answer.find("items"); items && items->is_array()) {

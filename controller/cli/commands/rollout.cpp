@@ -14,6 +14,8 @@ constexpr std::string_view kRollbackTo = "gantry.dev/rollback-to";
 constexpr std::string_view kRestartedAt = "gantry.dev/restarted-at";
 constexpr std::string_view kPaused = "gantry.dev/paused";
 
+constexpr auto kReleasePause = std::chrono::milliseconds(200);
+
 Target app_of(Context& context) { return one_target_of(context, context.operands(), "apps.gantry.dev"); }
 
 json::Value read(Context& context, const Target& app) {
@@ -76,23 +78,58 @@ Progress progress_of(const json::Value& app, const std::string& name) {
                   std::to_string(status->int_or("readyReplicas", 0)) + " ready..."};
 }
 
+// A restart or an undo that was asked for a moment ago may not have a release yet, and the App's status speaks of the
+// old one until it has.
+bool newest_runs(Context& context, const Target& app, const json::Value& object) {
+  const auto releases = releases_of(context, app);
+  if (releases.empty()) return true;
+  const auto obeyed = [&](std::string_view annotation, std::initializer_list<std::string_view> field) {
+    const json::Value* wanted = object.at({"metadata", "annotations", annotation});
+    return !wanted || std::ranges::any_of(releases, [&](const json::Value& release) {
+      const json::Value* found = release.at(field);
+      return found && *found == *wanted;
+    });
+  };
+  return obeyed(kRestartedAt, {"spec", "template", "restartedAt"}) &&
+         obeyed(kRollbackTo, {"spec", "rollbackRequest"}) &&
+         metadata_of(releases.back(), "name") == field_of(object, "status", "release");
+}
+
 int rollout_status(Context& context) {
   const Target app = app_of(context);
+  const bool waits = context.flags().on("watch");
+  const Duration timeout = context.flags().duration("timeout").value_or(std::chrono::hours(24));
+  const Instant end = context.clock().now() + timeout;
   Progress progress;
+  json::Value seen;
+  std::string said;
+  const auto say = [&](const std::string& text) {
+    if (text != said) context.out() << text << "\n" << std::flush;
+    said = text;
+  };
   const auto look = [&](const json::Value* object) {
     if (!object) throw ServerError(ErrorCode::NotFound, app.resource->qualified() + " \"" + app.name + "\" not found");
-    Progress now = progress_of(*object, app.name);
-    if (now.text != progress.text && !now.failed) context.out() << now.text << "\n" << std::flush;
-    progress = std::move(now);
-    return progress.complete || progress.failed || !context.flags().on("watch");
+    seen = *object;
+    progress = progress_of(*object, app.name);
+    if (!progress.complete && !progress.failed) say(progress.text);
+    return progress.complete || progress.failed || !waits;
   };
-  const Duration timeout = context.flags().duration("timeout").value_or(std::chrono::hours(24));
-  if (!wait_until(context, *app.resource, context.ns(), app.name, timeout, look)) {
-    throw Error(ErrorCode::Timeout, "the rollout of \"" + app.name +
-                                        "\" is not complete in time; gantry describe app " + app.name + " says why");
+  while (true) {
+    const Duration left = end - context.clock().now();
+    if (left < Duration::zero() || !wait_until(context, *app.resource, context.ns(), app.name, left, look)) {
+      throw Error(ErrorCode::Timeout, "the rollout of \"" + app.name +
+                                          "\" is not complete in time; gantry describe app " + app.name + " says why");
+    }
+    if (progress.failed) {
+      throw Error(ErrorCode::Internal, "the rollout of \"" + app.name + "\" has failed: " + progress.text);
+    }
+    if (!progress.complete) return kOk;
+    if (newest_runs(context, app, seen)) break;
+    say("Waiting for the newest release of \"" + app.name + "\" to be started...");
+    if (!waits) return kOk;
+    context.server().pause(kReleasePause);
   }
-  if (progress.failed)
-    throw Error(ErrorCode::Internal, "the rollout of \"" + app.name + "\" has failed: " + progress.text);
+  say(progress.text);
   return kOk;
 }
 
