@@ -430,6 +430,58 @@ TEST_F(ProcessHostTest, AProgramThatIsOutOfMemorySaysSo) {
   EXPECT_EQ(it.exit_code, 137);
 }
 
+// ---------------------------------------------------------------- logs
+
+TEST_F(ProcessHostTest, AFollowerSeesEveryLineAcrossRotationAndTheEnd) {
+  auto spec = shell("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done; echo err >&2");
+  spec.log_bytes_max = 256 << 10;
+  start(spec);
+  std::string expected;
+  for (int i = 1; i <= 2000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_EQ(log("web-1-0-0", {.follow = true}), expected + "err\n");
+  EXPECT_EQ(instance().state, State::Exited) << "the end of a followed log is the instance's";
+  EXPECT_EQ(machine.await(host->log_tail("web-1-0-0", 2)), "line 2000\nerr\n");
+}
+
+TEST_F(ProcessHostTest, AFollowerWaitsForMoreAndCanBeClosed) {
+  start(shell("echo ready; trap 'echo more' USR1; while :; do sleep 0.02; done"));
+  auto reader = machine.await(host->logs("web-1-0-0", {.follow = true}));
+  EXPECT_EQ(machine.await(reader->next()), "ready\n");
+  ::kill(static_cast<pid_t>(instance().pid), SIGUSR1);
+  EXPECT_EQ(machine.await(reader->next()), "more\n");
+  auto out = std::make_shared<std::optional<std::variant<std::exception_ptr, std::string>>>();
+  machine.reactor.spawn(detail::keep(reader->next(), out));
+  machine.reactor.poll();
+  reader->close();
+  ASSERT_TRUE(machine.until([&] { return out->has_value(); }));
+  EXPECT_EQ(std::get<1>(**out), "");
+}
+
+TEST_F(ProcessHostTest, AFloodOfOutputDoesNotHoldUpAStop) {
+  auto spec = shell("exec yes 0123456789012345678901234567890123456789");
+  spec.log_bytes_max = 1 << 20;
+  start(spec);
+  ASSERT_TRUE(machine.until([&] { return files::exists(dir / "instances/web-1-0-0/log.1"); }));
+  machine.await(host->stop("web-1-0-0"));
+  EXPECT_EQ(exited().exit_code, 128 + SIGTERM);
+  for (const auto* name : {"log", "log.1"}) {
+    EXPECT_LE(std::filesystem::file_size(dir / (std::string("instances/web-1-0-0/") + name)), std::uintmax_t{1 << 20});
+  }
+}
+
+TEST_F(ProcessHostTest, TheSupervisorIsSmall) {
+  start(shell("exec sleep 1000"));
+  const std::string status = read_small("/proc/" + std::to_string(supervisor()) + "/status").value_or("");
+  const auto at = status.find("RssAnon:");
+  ASSERT_NE(at, std::string::npos);
+  const int kilobytes = std::atoi(status.c_str() + at + 8);
+  std::printf("a supervisor's own memory: %d kB\n", kilobytes);
+#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+  EXPECT_LT(kilobytes, 4096);
+#endif
+  EXPECT_THAT(status, HasSubstr("Threads:\t1\n"));
+}
+
 // ---------------------------------------------------------------- ports
 
 TEST_F(ProcessHostTest, AFixedPortThatIsTakenIsAConflictThatNamesItsOwner) {
