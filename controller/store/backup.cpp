@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "controller/store/files.hpp"
 #include "controller/store/lmdb_engine.hpp"
@@ -104,29 +105,24 @@ class Writer final : public RowVisitor {
   throw Error(ErrorCode::Invalid, "the backup " + path + " cannot be used: " + why + "; take another copy of it");
 }
 
-std::size_t read_some(const File& file, std::string& out, std::size_t bytes) {
-  out = read_all(file, bytes);
-  return out.size();
-}
-
 // Everything is checked before anything is believed.
 void verify_digest(const File& file, const std::string& path, std::uint64_t size) {
   Sha256 sha;
   std::string piece;
   for (std::uint64_t left = size - kDigest; left > 0;) {
-    const std::size_t got = read_some(file, piece, std::min<std::uint64_t>(kChunk, left));
-    if (got == 0) refuse(path, "it became shorter while it was read");
+    piece = read_some(file, std::min<std::uint64_t>(kChunk, left));
+    if (piece.empty()) refuse(path, "it became shorter while it was read");
     sha.add(piece);
-    left -= got;
+    left -= piece.size();
   }
-  read_some(file, piece, kDigest);
-  if (piece != sha.finish()) refuse(path, "its SHA-256 does not match, so it is damaged or cut short");
+  if (read_some(file, kDigest) != sha.finish())
+    refuse(path, "its SHA-256 does not match, so it is damaged or cut short");
 }
 
 template <class T>
 T read_struct(const File& file, const std::string& path) {
-  std::string piece;
-  if (read_some(file, piece, sizeof(T)) != sizeof(T)) refuse(path, "it ends too early");
+  const std::string piece = read_some(file, sizeof(T));
+  if (piece.size() != sizeof(T)) refuse(path, "it ends too early");
   T value{};
   std::memcpy(&value, piece.data(), sizeof value);
   return value;
@@ -135,7 +131,7 @@ T read_struct(const File& file, const std::string& path) {
 }  // namespace
 
 BackupSummary write_backup(Engine& engine, const std::string& path) {
-  if (exists(path))
+  if (files::exists(path))
     throw Error(ErrorCode::AlreadyExists, "the backup " + path + " exists already; choose another name");
   const std::string unfinished = path + ".unfinished";
   ::unlink(unfinished.c_str());
@@ -153,7 +149,7 @@ BackupSummary write_backup(Engine& engine, const std::string& path) {
     ::unlink(unfinished.c_str());
     throw;
   }
-  sync_folder(parent_of(path));
+  sync_folder(files::directory_of(path));
   return writer.summary;
 }
 
@@ -180,7 +176,9 @@ BackupSummary read_backup(const std::string& path, RowVisitor& visitor) {
   while (true) {
     const auto head = read_struct<RowHead>(file, path);
     if (head.revision == 0) return summary;
-    if (head.size > kRowMax || read_some(file, value, head.size) != head.size) refuse(path, "a row in it is cut short");
+    if (head.size > kRowMax) refuse(path, "a row in it is impossibly long");
+    value = read_some(file, head.size);
+    if (value.size() != head.size) refuse(path, "a row in it is cut short");
     visitor.row({head.revision, value});
     ++summary.rows;
   }

@@ -1,17 +1,12 @@
 #include "controller/store/cipher.hpp"
 
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
-#include <vector>
 
 #include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
 #include "controller/store/files.hpp"
 
 namespace gantry::store {
@@ -116,26 +111,18 @@ std::string Cipher::open(std::string_view sealed, std::string_view context) cons
 }
 
 std::unique_ptr<Cipher> cipher_from_file(const std::string& path, bool may_create, Random& random) {
-  std::string text;
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) {
-    if (errno != ENOENT) throw system_error("opening the secrets key " + path);
-    if (!may_create) {
-      throw Error(ErrorCode::Invalid, "the secrets key " + path +
-                                          " is missing, and this store holds Secrets that only it can read; put the "
-                                          "file back (it is not part of a backup), then start again");
-    }
-    text = make_key(path, random);
-  } else {
-    struct stat info{};
-    if (::fstat(file.get(), &info) != 0) throw system_error("looking at the secrets key " + path);
-    if ((info.st_mode & 077) != 0) {
-      throw Error(ErrorCode::Invalid, "the secrets key " + path +
-                                          " can be read by others than its owner; run: chmod 600 " + path +
-                                          ", and consider its Secrets known to whoever has an account here");
-    }
-    text = read_all(file, 4096);
+  auto found = files::read_file_if_exists(path, 4096);
+  if (!found && !may_create) {
+    throw Error(ErrorCode::Invalid, "the secrets key " + path +
+                                        " is missing, and this store holds Secrets that only it can read; put the file "
+                                        "back (it is not part of a backup), then start again");
   }
+  if (found && files::readable_by_others(path)) {
+    throw Error(ErrorCode::Invalid, "the secrets key " + path +
+                                        " can be read by others than its owner; run: chmod 600 " + path +
+                                        ", and consider its Secrets known to whoever has an account here");
+  }
+  std::string text = found ? std::move(*found) : make_key(path, random);
   std::string key = from_hex(text, path);
   auto cipher = std::make_unique<Cipher>(key, random);
   OPENSSL_cleanse(key.data(), key.size());

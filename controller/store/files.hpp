@@ -1,4 +1,4 @@
-// The few file operations that must be exact: what they return from is on the disk.
+// What controller/base/files.hpp does not have: descriptors for streams, and names that are durable.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ class File {
  public:
   explicit File(int fd = -1) : fd_(fd) {}
   File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  File& operator=(File&& other) noexcept;
+  File& operator=(File&&) = delete;
   ~File();
   explicit operator bool() const { return fd_ >= 0; }
   int get() const { return fd_; }
@@ -27,24 +27,14 @@ class File {
 // From errno: "opening X: No space left on device".
 Error system_error(const std::string& doing);
 
-std::string read_all(const File& file, std::size_t bytes_max);
+// Fewer than bytes_max only at the end of the file.
+std::string read_some(const File& file, std::size_t bytes_max);
 void write_all(const File& file, std::string_view bytes, const std::string& path);
 void sync_file(const File& file, const std::string& path);
 void sync_folder(const std::string& path);
-// Mode 0600, synced, its folder too. Throws when it exists.
+// Mode 0600, synced, its folder too. Throws when it exists: two that make it at once do not both succeed.
 void write_new_file(const std::string& path, std::string_view bytes);
-// With its parents, mode 0700.
+// With its parents, mode 0700, synced.
 void make_folder(const std::string& path);
-bool exists(const std::string& path);
-std::string parent_of(const std::string& path);
-
-// Holds `path` against every other process until destroyed. Throws Error(Unavailable) that names the holder's pid.
-class FolderLock {
- public:
-  explicit FolderLock(const std::string& path);
-
- private:
-  File file_;
-};
 
 }  // namespace gantry::store

@@ -20,8 +20,7 @@ void Ring::forget_frames(std::size_t keep) {
   for (; framed_ + keep < end(); ++framed_) {
     const EventPtr& event = at(framed_);
     // The ring and the order hold one each; a third holder is a watch that is still sending.
-    if (event.use_count() > 2) return;
-    std::string().swap(event->frame_);
+    if (event.use_count() == 2) std::string().swap(event->frame_);
   }
 }
 

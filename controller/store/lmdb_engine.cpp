@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -57,7 +58,7 @@ class LmdbEngine final : public Engine {
   Counters counters() const override { return state_.counters; }
   void scan(RowVisitor& visitor) override;
   Outcome commit(const Commit& commit) override;
-  std::uint64_t bytes() const override;
+  std::uint64_t bytes() const override { return bytes_; }
 
  private:
   void open();
@@ -68,6 +69,7 @@ class LmdbEngine final : public Engine {
   int make_room(std::size_t bytes);
   int grow();
   void give_pages_back();
+  void measure();
   void check(int code, const std::string& doing) const;
   [[noreturn]] void damaged(const std::string& what) const;
 
@@ -80,6 +82,7 @@ class LmdbEngine final : public Engine {
   StateRecord state_;
   std::uint64_t reserved_to_ = 0;
   bool can_reserve_ = true;
+  std::atomic<std::uint64_t> bytes_{0};
   std::size_t written_ = 0;  // since pages were last given back
 };
 
@@ -139,6 +142,7 @@ void LmdbEngine::begin_store() {
     check(code, "opening");
   }
   check(txn.commit(), is_new ? "making" : "opening");
+  measure();
 }
 
 StateRecord LmdbEngine::read_state(MDB_txn* txn) const {
@@ -277,6 +281,7 @@ Outcome LmdbEngine::commit(const Commit& commit) {
   }
   if (code == 0) {
     state_ = next;
+    measure();
     written_ += bytes;
     if (written_ >= kReserve) {
       written_ = 0;
@@ -321,11 +326,11 @@ int LmdbEngine::grow() {
   return mdb_env_set_mapsize(env_, info.me_mapsize * 2);
 }
 
-std::uint64_t LmdbEngine::bytes() const {
+void LmdbEngine::measure() {
   MDB_envinfo info{};
   MDB_stat stat{};
-  if (mdb_env_info(env_, &info) != 0 || mdb_env_stat(env_, &stat) != 0) return 0;
-  return (info.me_last_pgno + 1) * stat.ms_psize;
+  if (mdb_env_info(env_, &info) != 0 || mdb_env_stat(env_, &stat) != 0) return;
+  bytes_ = (info.me_last_pgno + 1) * stat.ms_psize;
 }
 
 }  // namespace

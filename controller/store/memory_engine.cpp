@@ -20,8 +20,16 @@ Outcome MemoryEngine::commit(const Commit& commit) {
   const Fault fault = disk_->next_fault ? disk_->next_fault(number) : Fault::None;
   if (fault == Fault::Full) return {Outcome::Kind::Full, "No space left on device"};
   if (fault == Fault::Lost) return {Outcome::Kind::Broken, "Input/output error"};
-  for (const Row& row : commit.rows) disk_->rows.insert_or_assign(row.revision, std::string(row.value));
-  for (const Revision dead : commit.dead) disk_->rows.erase(dead);
+  for (const Row& row : commit.rows) {
+    disk_->rows.insert_or_assign(row.revision, std::string(row.value));
+    disk_->bytes += row.value.size();
+  }
+  for (const Revision revision : commit.dead) {
+    const auto dead = disk_->rows.find(revision);
+    if (dead == disk_->rows.end()) continue;
+    disk_->bytes -= dead->second.size();
+    disk_->rows.erase(dead);
+  }
   disk_->counters = commit.counters;
   if (fault == Fault::Kept) return {Outcome::Kind::Broken, "Input/output error"};
   return {};
@@ -29,9 +37,7 @@ Outcome MemoryEngine::commit(const Commit& commit) {
 
 std::uint64_t MemoryEngine::bytes() const {
   std::lock_guard lock(disk_->mutex);
-  std::uint64_t bytes = 0;
-  for (const auto& [revision, value] : disk_->rows) bytes += value.size();
-  return bytes;
+  return disk_->bytes;
 }
 
 }  // namespace gantry::store

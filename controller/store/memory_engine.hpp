@@ -21,6 +21,7 @@ struct MemoryDisk {
   std::mutex mutex;
   std::map<Revision, std::string> rows;
   Counters counters;
+  std::uint64_t bytes = 0;  // of all rows
   std::uint64_t commits = 0;
   // Asked before each commit with the number of commits before it. Empty: no faults.
   std::function<Fault(std::uint64_t)> next_fault;

@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 
 #include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/log.hpp"
 #include "controller/store/backup.hpp"
 #include "controller/store/files.hpp"
 #include "controller/store/lmdb_engine.hpp"
@@ -15,7 +17,7 @@ void check_format(const std::string& folder) {
   struct stat info{};
   const std::string data = folder + "/data.mdb";
   const bool has_data = ::stat(data.c_str(), &info) == 0 && info.st_size > 0;
-  if (exists(format) && !has_data) {
+  if (files::exists(format) && !has_data) {
     throw Error(ErrorCode::Internal, "the store's data, " + data + ", is gone or empty; restore a backup (move " +
                                          folder +
                                          " away, then gantry restore), or remove the folder to begin with nothing");
@@ -25,10 +27,10 @@ void check_format(const std::string& folder) {
 // Keeps the folder's lock as long as the engine lives.
 class LockedEngine final : public Engine {
  public:
-  explicit LockedEngine(const std::string& folder) : lock_(folder + "/lock") {
+  explicit LockedEngine(const std::string& folder) : lock_(lock(folder)) {
     check_format(folder);
     engine_ = open_lmdb_engine(folder);
-    if (!exists(folder + "/format")) write_new_file(folder + "/format", "gantry store 1\n");
+    if (!files::exists(folder + "/format")) write_new_file(folder + "/format", "gantry store 1\n");
   }
   Counters counters() const override { return engine_->counters(); }
   void scan(RowVisitor& visitor) override { engine_->scan(visitor); }
@@ -36,7 +38,16 @@ class LockedEngine final : public Engine {
   std::uint64_t bytes() const override { return engine_->bytes(); }
 
  private:
-  FolderLock lock_;
+  static files::Lock lock(const std::string& folder) {
+    try {
+      return files::Lock::acquire(folder + "/lock");
+    } catch (Error& error) {  // tidy: adds what it means here
+      error.while_("the store is in use");
+      throw;
+    }
+  }
+
+  files::Lock lock_;
   std::unique_ptr<Engine> engine_;
 };
 
@@ -68,7 +79,12 @@ std::unique_ptr<Store> open_embedded_store(Reactor& front, Blocking& blocking, S
   const std::string key_file =
       options.secrets_key_file.empty() ? options.data_dir + "/secrets.key" : options.secrets_key_file;
   auto cipher = cipher_for(*engine, key_file, *options.random);
-  return make_embedded_store(front, blocking, std::move(engine), std::move(options), std::move(cipher));
+  const Instant begin = front.now();
+  auto store = make_embedded_store(front, blocking, std::move(engine), std::move(options), std::move(cipher));
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(front.now() - begin);
+  log::Logger("store").info("opened",
+                            {{"folder", folder}, {"revision", store->revision()}, {"elapsed_ms", elapsed.count()}});
+  return store;
 }
 
 std::unique_ptr<Store> make_embedded_store(Reactor& front, Blocking& blocking, std::unique_ptr<Engine> engine,

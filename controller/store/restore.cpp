@@ -1,9 +1,7 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
 #include "controller/store/backup.hpp"
 #include "controller/store/change.hpp"
 #include "controller/store/embedded_store.hpp"
@@ -52,8 +50,8 @@ BackupInfo restore_backup(const std::string& backup_path, const std::string& dat
   // Another name until it is whole: a restore that was cut off is no store, and the next one begins anew.
   const std::string unfinished = data_dir + "/store.restoring";
   make_folder(data_dir);
-  const FolderLock lock(data_dir + "/.restore-lock");
-  if (exists(target + "/data.mdb")) {
+  const auto lock = files::Lock::acquire(data_dir + "/.restore-lock");
+  if (files::exists(target + "/data.mdb")) {
     throw Error(ErrorCode::AlreadyExists,
                 "there is a store in " + target + " already; move it away first, or restore into another --data-dir");
   }
@@ -70,9 +68,14 @@ BackupInfo restore_backup(const std::string& backup_path, const std::string& dat
     throw;
   }
   sync_folder(unfinished);
-  std::filesystem::remove(target + "/lock");  // an empty folder of a store that never began
-  std::filesystem::remove(target);
-  std::filesystem::rename(unfinished, target);
+  std::error_code failed;
+  std::filesystem::remove(target + "/lock", failed);  // an empty folder of a store that never began
+  std::filesystem::remove(target, failed);
+  if (!failed) std::filesystem::rename(unfinished, target, failed);
+  if (failed) {
+    throw Error(ErrorCode::Unavailable, "putting the restored store into " + target + ": " + failed.message() +
+                                            "; move that folder away, then restore again");
+  }
   sync_folder(data_dir);
   return {summary.counters.last, summary.rows};
 }

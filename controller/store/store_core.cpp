@@ -1,8 +1,6 @@
 #include "controller/store/store_core.hpp"
 
 #include "controller/base/error.hpp"
-#include "controller/base/log.hpp"
-#include "controller/base/metrics.hpp"
 #include "controller/store/backup.hpp"
 #include "controller/store/store_room.hpp"
 
@@ -44,17 +42,6 @@ Error lost_lease(const Fence& fence, const std::string& why) {
       fence.lease);
 }
 
-void report_read_only(bool yes) {
-  static const auto gauge = metrics::gauge("gantry_store_read_only",
-                                           "1 when the disk has failed and nothing can be written until a restart.");
-  gauge.set(yes ? 1 : 0);
-}
-
-void report_size(const Engine& engine) {
-  static const auto gauge = metrics::gauge("gantry_store_bytes", "Size of the store on the disk.");
-  gauge.set(static_cast<double>(engine.bytes()));
-}
-
 }  // namespace
 
 EmbeddedStore::EmbeddedStore(Reactor& front, Blocking& blocking, std::shared_ptr<Engine> engine, StoreOptions options,
@@ -70,8 +57,6 @@ EmbeddedStore::EmbeddedStore(Reactor& front, Blocking& blocking, std::shared_ptr
       front_, blocking_, engine_, codec_, WriteQueue::Limits{options_.batch_writes, options_.batch_bytes},
       [this](const Batch& batch) { publish(batch); }, [this] { return Counters{durable_, floor_, key_id_}; });
   load(*engine_);
-  report_read_only(false);
-  report_size(*engine_);
 }
 
 EmbeddedStore::~EmbeddedStore() {

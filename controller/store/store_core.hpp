@@ -61,7 +61,6 @@ class EmbeddedStore final : public Store {
   void publish(const Batch& batch);
   void record(const Change& change, ObjectPtr before, Instant now);
   void load(Engine& engine);
-  void report(Resource resource, const Room& room);
 
   // The window.
   bool over(Instant now) const;

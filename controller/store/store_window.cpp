@@ -15,9 +15,11 @@ namespace {
 
 constexpr std::size_t kFramesKept = 4096;  // per resource; a watch further behind writes a frame anew
 
-void report_revision(Revision revision) {
-  static const auto gauge = metrics::gauge("gantry_store_revision", "The newest durable revision.");
-  gauge.set(static_cast<double>(revision));
+void report(Revision revision, const Engine& engine) {
+  static const auto newest = metrics::gauge("gantry_store_revision", "The newest durable revision.");
+  static const auto size = metrics::gauge("gantry_store_bytes", "Size of the store on the disk.");
+  newest.set(static_cast<double>(revision));
+  size.set(static_cast<double>(engine.bytes()));
 }
 
 }  // namespace
@@ -45,7 +47,7 @@ void EmbeddedStore::publish(const Batch& batch) {
     record(change, std::move(before), now);
   }
   durable_ = batch.changes.back().revision();
-  report_revision(durable_);
+  report(durable_, *engine_);
   trim(now);
   for (Room* in : touched) {
     in->touched = false;
@@ -123,8 +125,8 @@ class Loader final : public RowVisitor {
     const Change change = store_.codec_->read(row);
     auto& in = store_.room(change.object->key().resource);
     const bool in_window = change.revision() > store_.floor_;
-    const Entry* entry = in.shelf.find(change.object->key());
     if (!in_window) {  // dead rows here were left by a compaction that was cut off, or had not begun
+      const Entry* entry = in.shelf.find(change.object->key());
       if (entry && !entry->newest().deleted) store_.queue_->bury(entry->newest().object->revision());
       if (change.deleted) store_.queue_->bury(change.revision());
       if (change.deleted) tombstones_.push_back(change.object->key());
@@ -142,7 +144,7 @@ class Loader final : public RowVisitor {
     }
     for (const Key& gone : tombstones_) store_.room(gone.resource).shelf.prune(gone, store_.floor_);
     store_.last_ = store_.durable_;
-    report_revision(store_.durable_);
+    report(store_.durable_, *store_.engine_);
     store_.trim(now_);
   }
 

@@ -30,6 +30,12 @@ const metrics::Histogram& commit_objects() {
   return histogram;
 }
 
+const metrics::Gauge& read_only() {
+  static const auto gauge = metrics::gauge("gantry_store_read_only",
+                                           "1 when the disk has failed and nothing can be written until a restart.");
+  return gauge;
+}
+
 void resume_all(std::vector<std::move_only_function<void()>> waiting) {
   for (auto& resume : waiting) resume();
 }
@@ -85,6 +91,7 @@ WriteQueue::WriteQueue(Reactor& front, Blocking& blocking, std::shared_ptr<Engin
       self_(std::make_shared<WriteQueue*>(this)) {
   shared_->engine = std::move(engine);
   shared_->codec = std::move(codec);
+  read_only().set(0);
 }
 
 WriteQueue::~WriteQueue() {
@@ -215,7 +222,10 @@ void WriteQueue::fail(Batch& batch, const Outcome& outcome) {
   batch.reason = outcome.reason;
   dead_.insert(dead_.begin(), burying_.begin(), burying_.end());
   const bool broken = outcome.kind == Outcome::Kind::Broken;
-  if (broken) broken_ = outcome.reason;
+  if (broken) {
+    broken_ = outcome.reason;
+    read_only().set(1);
+  }
   logger().error(broken ? "the disk failed; the store is read-only until restart"
                         : "a commit was refused by the disk; writes go on when there is room",
                  {{"error", outcome.reason}, {"writes", batch.changes.size()}});
