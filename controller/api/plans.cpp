@@ -68,6 +68,16 @@ class Planning {
     query_.dry_run = true;
     query_.force = true;
     query_.user = std::move(user);
+    query_.coming_namespaces = &coming_namespaces_;
+  }
+
+  // An object may be planned together with the namespace that it is to live in, in any order.
+  void expect_namespaces(const json::Array& manifests) {
+    for (const auto& manifest : manifests) {
+      if (text_at(manifest, {"kind"}) == "Namespace" && text_at(manifest, {"apiVersion"}) == "v1") {
+        coming_namespaces_.insert(text_at(manifest, {"metadata", "name"}));
+      }
+    }
   }
 
   Task<> add(json::Value manifest) {
@@ -162,6 +172,7 @@ class Planning {
 
   Plane& plane_;
   WriteQuery query_;
+  std::unordered_set<std::string> coming_namespaces_;
   std::vector<Outcome> outcomes_;
   std::unordered_set<object::Key, object::KeyHash> named_;
 };
@@ -176,6 +187,7 @@ Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value req
   if (items->as_array().size() > kItemsMax)
     throw Error(ErrorCode::TooLarge, "a PlanRequest takes at most " + std::to_string(kItemsMax) + " items");
   Planning planning(plane, std::move(user));
+  planning.expect_namespaces(items->as_array());
   for (auto& manifest : items->as_array()) co_await planning.add(std::move(manifest));
   if (const json::Value* prune = request.find("prune")) planning.add_pruned(*prune);
   co_return co_await planning.finish(planner);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "controller/api/client.hpp"
@@ -36,6 +37,8 @@ struct WriteQuery {
   std::optional<bool> force;  // apply only
   std::optional<store::Fence> fence;
   std::string user;  // for checks that ask who writes
+  // Namespaces that would exist by then: of a plan that makes them. May be null.
+  const std::unordered_set<std::string>* coming_namespaces = nullptr;
 };
 
 struct DeleteQuery {

@@ -132,10 +132,11 @@ ObjectPtr unstored(const Target& target, const json::Value& object, std::optiona
                                           std::move(bytes));
 }
 
-void require_namespace(const Plane& plane, const Target& target) {
+void require_namespace(const Plane& plane, const Target& target, const WriteQuery& query) {
   const Served* namespaces = plane.catalogue.namespaces();
   if (target.ns.empty() || !namespaces) return;
   const ObjectPtr found = plane.store.find({namespaces->resource, "", target.ns});
+  if (!found && query.coming_namespaces && query.coming_namespaces->contains(target.ns)) return;
   if (!found) throw not_found(namespaces->resource, target.ns);
   if (!found->meta().deleting) return;
   Error error = forbidden(target.served->resource, target.name,
@@ -154,7 +155,7 @@ Task<Written> store_new(Plane& plane, const Target& wanted, const WriteQuery& qu
                         Tracking tracking) {
   Target target = wanted;
   const Served& served = *target.served;
-  require_namespace(plane, target);
+  require_namespace(plane, target, query);
   name_it(plane, target, object);
   stamp_new(plane, target, object);
   prepare_core(served, object, nullptr);

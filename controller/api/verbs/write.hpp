@@ -37,7 +37,7 @@ Task<std::optional<Written>> rewrite(Plane& plane, const Target& target, const W
 bool lost_race(const Target& target, const Error& error);
 
 // Error(NotFound) or Error(Forbidden) when nothing can be created in the target's namespace.
-void require_namespace(const Plane& plane, const Target& target);
+void require_namespace(const Plane& plane, const Target& target, const WriteQuery& query);
 
 // The object as an answer that was never stored.
 ObjectPtr unstored(const Target& target, const json::Value& object, std::optional<Revision> revision);
