@@ -17,6 +17,9 @@ void check_format(const std::string& folder) {
   struct stat info{};
   const std::string data = folder + "/data.mdb";
   const bool has_data = ::stat(data.c_str(), &info) == 0 && info.st_size > 0;
+  // Nothing is accepted before the format file is there, so a file without any state is a first start that was cut off.
+  constexpr off_t kMetaPagesOnly = 8192;
+  if (!files::exists(format) && has_data && info.st_size <= kMetaPagesOnly) files::remove_file(data);
   if (files::exists(format) && !has_data) {
     throw Error(ErrorCode::Internal, "the store's data, " + data + ", is gone or empty; restore a backup (move " +
                                          folder +

@@ -9,6 +9,7 @@
 namespace gantry::store {
 namespace {
 
+constexpr std::size_t kResumeAtOnce = 64;  // writers in one turn of the loop, so that a turn stays short
 constexpr std::size_t kBuryWhenIdle =
     512;  // rows in one commit: a few milliseconds, in which a writer may have to wait
 
@@ -34,10 +35,6 @@ const metrics::Gauge& read_only() {
   static const auto gauge = metrics::gauge("gantry_store_read_only",
                                            "1 when the disk has failed and nothing can be written until a restart.");
   return gauge;
-}
-
-void resume_all(std::vector<std::move_only_function<void()>> waiting) {
-  for (auto& resume : waiting) resume();
 }
 
 Task<> parked(std::vector<std::move_only_function<void()>>& waiting) {
@@ -100,6 +97,8 @@ WriteQueue::~WriteQueue() {
   // Who still waits is let go here, on this thread, whoever else holds the batch.
   if (committing_) std::exchange(committing_->waiting, {}).clear();
   for (const BatchPtr& batch : batches_) std::exchange(batch->waiting, {}).clear();
+  std::exchange(resuming_, {}).clear();
+  std::exchange(waiting_for_idle_, {}).clear();
 }
 
 const Pending* WriteQueue::pending(const Key& key) const {
@@ -181,16 +180,18 @@ void WriteQueue::start() {
 void WriteQueue::finish(const Outcome& outcome) {
   const BatchPtr batch = std::exchange(committing_, nullptr);
   refusal_ = outcome.reason;
-  std::vector<std::move_only_function<void()>> waiting;
+  const auto let_go = [this](std::vector<std::move_only_function<void()>>& waiting) {
+    for (auto& resume : std::exchange(waiting, {})) resuming_.push_back(std::move(resume));
+  };
   if (outcome.kind == Outcome::Kind::Durable) {
     publish(*batch);
-    waiting = std::move(batch->waiting);
+    let_go(batch->waiting);
   } else {
     fail(*batch, outcome);
-    waiting = std::move(batch->waiting);
+    let_go(batch->waiting);
     for (const BatchPtr& later : batches_) {
       later->state = Batch::State::Dissolved;
-      for (auto& resume : later->waiting) waiting.push_back(std::move(resume));
+      let_go(later->waiting);
     }
     batches_.clear();
     pending_.clear();
@@ -201,8 +202,22 @@ void WriteQueue::finish(const Outcome& outcome) {
   } else if (!dead_.empty() && outcome.kind == Outcome::Kind::Durable) {
     kick();
   }
-  for (auto& resume : std::exchange(waiting_for_idle_, {})) waiting.push_back(std::move(resume));
-  resume_all(std::move(waiting));  // last: one of them may end the store
+  let_go(waiting_for_idle_);
+  resume_some();
+}
+
+void WriteQueue::resume_some() {
+  const auto self = self_;
+  for (std::size_t i = 0; i < kResumeAtOnce && !resuming_.empty(); ++i) {
+    auto resume = std::move(resuming_.front());
+    resuming_.pop_front();
+    resume();
+    if (!*self) return;  // it has ended the store
+  }
+  if (resuming_.empty()) return;
+  front_.post([self] {
+    if (*self) (*self)->resume_some();
+  });
 }
 
 void WriteQueue::publish(Batch& batch) {

@@ -75,6 +75,7 @@ class WriteQueue {
   void finish(const Outcome& outcome);
   void publish(Batch& batch);
   void fail(Batch& batch, const Outcome& outcome);
+  void resume_some();
 
   Reactor& front_;
   Blocking& blocking_;
@@ -92,6 +93,7 @@ class WriteQueue {
   std::string broken_;
   std::string refusal_;  // of the last commit; empty when it was durable
   std::vector<std::move_only_function<void()>> waiting_for_idle_;
+  std::deque<std::move_only_function<void()>> resuming_;  // their batch has settled
   std::shared_ptr<WriteQueue*> self_;  // what is posted to the front finds out here whether the queue is still there
 };
 
