@@ -25,7 +25,8 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverl
 add_compile_options(-Wno-deprecated-declarations)
 # Options are structs with defaults: naming only what differs is the point of them.
 add_compile_options(-Wno-unknown-warning-option -Wno-missing-designated-field-initializers)
-add_link_options(-fuse-ld=lld -Wl,--as-needed)
+# own_asio.map keeps our Asio and the one inside libcpprest apart.
+add_link_options(-fuse-ld=lld -Wl,--as-needed -Wl,--version-script=${CMAKE_SOURCE_DIR}/.cmake/own_asio.map)
 
 set(GANTRY_SANITIZE "" CACHE STRING "address,undefined or thread")
 if(GANTRY_SANITIZE)
