@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <limits>
 
 #include "controller/base/byte_stream.hpp"
 #include "controller/base/error.hpp"
@@ -144,7 +145,8 @@ class Connection::Parser final : public boost::beast::http::basic_parser<false> 
     eager(true);
     skip(head_only);
     header_limit(64 << 10);
-    body_limit(boost::none);  // whoever reads the body counts
+    // Whoever reads the body counts. (Not boost::none: Beast 1.74 takes every Content-Length to be above it.)
+    body_limit(std::numeric_limits<std::uint64_t>::max());
   }
 
  private:
@@ -395,6 +397,11 @@ Task<Response> Connection::exchange(Request request) {
 bool Connection::reusable() const {
   return !busy_ && !timed_out_ && !cancelled_ && parser_ && parser_->is_done() && parser_->keep_alive() &&
          input_.empty() && !socket_->stream->closed();
+}
+
+bool Connection::resumed() const {
+  const tls::Channel* channel = socket_->stream ? socket_->stream->channel() : nullptr;
+  return channel && channel->resumed();
 }
 
 bool Connection::stale() {

@@ -59,6 +59,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool stale();
   // Whether anything of the last answer came. If not, an old connection may just have been too old.
   bool answered() const { return answered_; }
+  // Whether TLS took up an earlier session.
+  bool resumed() const;
   // Wakes whoever waits. Twice is fine.
   void close();
 

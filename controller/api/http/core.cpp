@@ -145,6 +145,8 @@ Task<> Core::shutdown(Duration grace) {
   if (acceptor_) acceptor_->asio.close(ignored);
   const Instant deadline = reactor.now() + grace;
   for (Session* session : sessions_) session->drain();
+  // Those that are idle need a turn or two, whatever the grace.
+  for (int turns = 0; turns < 8 && !sessions_.empty(); ++turns) co_await asio::post(reactor.executor(), use_task);
   while (!sessions_.empty() && reactor.now() < deadline) co_await emptied_.wait_until(deadline);
   if (sessions_.empty()) co_return;
   kLog.warn("connections are dropped: they did not end in time", {{"connections", sessions_.size()}});
