@@ -24,6 +24,12 @@ std::string line_name(const std::string& source, std::size_t line) {
   return line ? source + ":" + std::to_string(line) : source;
 }
 
+// "line 12: why" says what stands before it already.
+std::string without_line(const std::string& error) {
+  const std::size_t colon = error.find(": ");
+  return error.starts_with("line ") && colon != std::string::npos ? error.substr(colon + 2) : error;
+}
+
 // One after the other, as they were named.
 class Reader {
  public:
@@ -89,7 +95,7 @@ class Reader {
     if (looks_like_json(text) && add_json(source, text)) return;
     for (yaml::Document& document : yaml::parse_all(text, {.bytes_max = kFileMax})) {
       if (!document.error.empty()) {
-        fail(source, document.error, document.error_line);
+        fail(source, without_line(document.error), document.error_line);
         continue;
       }
       auto shared = std::make_shared<yaml::Document>(std::move(document));
@@ -189,6 +195,16 @@ std::string Manifest::where(const std::string& field) const {
   if (!document || field.empty()) return {};
   const std::size_t at = document->line_of(prefix + field);
   return at ? line_name(source, at) + ": " : std::string();
+}
+
+std::string Manifest::where(const Error& complaint) const {
+  // "...: .spec.runtimee: field not declared in schema" has a path, but no causes.
+  const std::string_view message = complaint.message();
+  const std::size_t dot = message.find(": .");
+  const std::size_t end = dot == std::string_view::npos ? dot : message.find(':', dot + 3);
+  if (end == std::string_view::npos || !complaint.causes.empty()) return where();
+  const std::string found = where(std::string(message.substr(dot + 3, end - dot - 3)));
+  return found.empty() ? where() : found.substr(0, found.size() - 2);
 }
 
 std::vector<Manifest> read_manifests(Context& context, const std::vector<std::string>& names, bool recursive) {

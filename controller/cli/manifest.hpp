@@ -25,6 +25,8 @@ struct Manifest {
   std::string where() const;  // web.yaml:12
   // "web.yaml:14: " of a field as the server names it; empty when it is not known.
   std::string where(const std::string& field) const;
+  // Where the server's complaint is at home: the field's line, if it names one, else the document's.
+  std::string where(const Error& complaint) const;
   std::string label() const { return resource->label(name); }
   std::string path() const { return resource->path(ns, name); }
 

@@ -2,6 +2,7 @@
 
 #include "controller/cli/conditions.hpp"
 #include "controller/cli/output.hpp"
+#include "controller/cli/server.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -89,6 +90,18 @@ void print_actions(std::ostream& out, const json::Value& item, const Style& styl
   }
 }
 
+void print_refusal(std::ostream& out, const Error& error, const std::function<std::string(const std::string&)>& where) {
+  const std::size_t list = error.causes.empty() ? std::string::npos : error.message().find(" is invalid: ");
+  if (list == std::string::npos) {
+    out << error.message() << "\n";
+    return;
+  }
+  out << error.message().substr(0, list) << " is invalid\n";
+  for (const FieldError& cause : error.causes) {
+    out << "      " << (where ? where(cause.field) : "") << cause.field << ": " << cause.message << "\n";
+  }
+}
+
 bool has_actions(const json::Value& item) {
   const json::Value* actions = item.at({"plan", "actions"});
   return actions && actions->is_array() && !actions->as_array().empty();
@@ -96,7 +109,8 @@ bool has_actions(const json::Value& item) {
 
 }  // namespace
 
-void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts) {
+void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts,
+                     const std::function<std::string(const std::string&)>& where) {
   static const json::Value kNothing = json::Object{};
   const json::Value* found = item.find("object");
   const json::Value& object = found ? *found : kNothing;
@@ -105,8 +119,8 @@ void print_plan_item(std::ostream& out, const json::Value& item, const Style& st
 
   if (const json::Value* error = item.find("error"); error && !error->is_null()) {
     ++counts.failed;
-    out << "  " << style.red("!") << " " << style.bold(label) << " would be refused: " << error->string_or("message")
-        << "\n";
+    print_refusal(out << "  " << style.red("!") << " " << style.bold(label) << " would be refused: ",
+                  error_of_status(*error, 422), where);
     return;
   }
   const std::string change = item.string_or("change");
@@ -133,9 +147,10 @@ void print_plan_item(std::ostream& out, const json::Value& item, const Style& st
 }
 
 std::string plan_summary(const PlanCounts& counts) {
-  if (!counts.anything()) return "No changes.";
+  const std::string refused = counts.failed ? std::to_string(counts.failed) + " would be refused." : "";
+  if (!counts.anything()) return counts.failed ? refused : "No changes.";
   return "Plan: " + std::to_string(counts.add) + " to add, " + std::to_string(counts.change) + " to change, " +
-         std::to_string(counts.destroy) + " to destroy.";
+         std::to_string(counts.destroy) + " to destroy." + (refused.empty() ? "" : " " + refused);
 }
 
 }  // namespace gantry::cli

@@ -1,6 +1,7 @@
 // The server's answer to a plan request, as terraform would print it.
 #pragma once
 
+#include <functional>
 #include <ostream>
 #include <string>
 
@@ -19,11 +20,14 @@ struct PlanCounts {
 };
 
 // Prints what would happen to one object; nothing for an object that stays as it is.
-// item: {"object":{"apiVersion","kind","namespace","name"},"change":"create|configure|unchanged|delete|invalid","error",
+// item:
+// {"object":{"apiVersion","kind","namespace","name"},"change":"create|configure|unchanged|delete|invalid","error",
 // "fields":[{"path","before","after"}],"plan":{"actions":[...]}}, as controller/api/plans.hpp answers.
-void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts);
+// where: "web.yaml:12: " of a field that is refused.
+void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts,
+                     const std::function<std::string(const std::string& field)>& where = {});
 
-// "Plan: 3 to add, 1 to change, 0 to destroy." or "No changes."
+// "Plan: 3 to add, 1 to change, 0 to destroy." or "No changes."; what would be refused is counted too.
 std::string plan_summary(const PlanCounts& counts);
 
 }  // namespace gantry::cli

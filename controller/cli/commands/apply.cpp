@@ -171,7 +171,7 @@ class Apply {
     const auto line = [&manifest](const std::string& field) { return manifest.where(field); };
     if (const auto* answer = dynamic_cast<const ServerError*>(&error)) {
       ServerError placed = *answer;
-      placed.while_(manifest.where());
+      placed.while_(manifest.where(error));
       context_.print(placed, line);
     } else {
       context_.print(Error(error.code(), manifest.where() + ": " + error.message()));

@@ -91,8 +91,9 @@ class Diff {
       const bool absent = live[i].status == 404;
       if (!merged[i].ok() || (!live[i].ok() && !absent)) {
         ServerError error = merged[i].ok() ? live[i].error() : merged[i].error();
-        error.while_(batch[i]->where());
-        fail(error);
+        error.while_(batch[i]->where(error));
+        failed_ = true;
+        context_.print(error, [&](const std::string& field) { return batch[i]->where(field); });
         continue;
       }
       print(*batch[i], absent ? json::Value() : live[i].json(), merged[i].json());

@@ -7,7 +7,7 @@
 namespace gantry::cli {
 namespace {
 
-constexpr std::size_t kTextWidth = 76;
+constexpr std::size_t kTextWidth = 80;
 
 // One group-version's document, and the walk through its schemas.
 class Schemas {

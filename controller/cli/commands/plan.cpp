@@ -63,7 +63,13 @@ int plan(Context& context) {
   PlanCounts counts;
   std::ostringstream text;
   if (const json::Value* items = answer.find("items"); items && items->is_array()) {
-    for (const json::Value& item : items->as_array()) print_plan_item(text, item, context.style(), counts);
+    // One answer for each manifest, in order.
+    for (std::size_t i = 0; i < items->as_array().size(); ++i) {
+      const auto where = [&](const std::string& field) {
+        return i < manifests.size() ? manifests[i].where(field) : std::string();
+      };
+      print_plan_item(text, items->as_array()[i], context.style(), counts, where);
+    }
   }
   if (output.for_people()) {
     context.out() << text.view() << (text.view().empty() ? "" : "\n") << context.style().bold(plan_summary(counts))
