@@ -139,8 +139,8 @@ class Planning {
   Task<> foresee(const Target& target, json::Value manifest, Outcome& outcome) {
     const ObjectPtr live = plane_.store.find(target.key());
     Warnings warnings;
-    const Written written = co_await verbs::apply(plane_, target, {std::move(manifest), {}}, query_, warnings);
-    json::Value desired = written.object->decode();
+    Written written = co_await verbs::apply(plane_, target, {std::move(manifest), {}}, query_, warnings);
+    json::Value desired = written.value.is_null() ? written.object->decode() : std::move(written.value);
     if (!live) {
       outcome.told.set("change", "create");
       outcome.told.set("fields", fields_of(*target.served, json::Object(), desired));

@@ -60,11 +60,11 @@ Task<Written> apply(Plane& plane, const Target& wanted, Body body, const WriteQu
     const ObjectPtr live = plane.store.find(target.key());
     if (!live) co_return co_await apply_new(plane, target, body.value, query);
     if (sent && *sent != live->revision()) throw conflict(target.served->resource, target.name);
-    const Current current{live, live->decode()};
+    Current current{live, live->decode()};
     auto applied =
         object::apply(&current.old, body.value, schema, writer_of(target, query.manager, plane.front.clock().wall()),
                       query.force.value_or(false));
-    if (!applied.changed) co_return Written{live, false, false};
+    if (!applied.changed) co_return Written{live, false, false, std::move(current.old)};
     schema.set_defaults(applied.object);
     co_return co_await rewrite(plane, target, query, current, std::move(applied.object), Tracking::Done);
   };

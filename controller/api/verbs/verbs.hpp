@@ -49,6 +49,7 @@ struct Written {
   ObjectPtr object;  // as stored; as it would be, for a dry run; its last state, if removed
   bool created = false;
   bool removed = false;  // nothing is left of it
+  json::Value value{};   // the object decoded, where that was at hand; else null
 };
 
 // A request body: the object or patch, and the keys that stood twice in it.
