@@ -203,13 +203,14 @@ void Controller::start() {
   command.insert(command.end(), more_.begin(), more_.end());
   std::filesystem::remove(kubeconfig());
   process_ = std::make_unique<Background>(command, folder("log"));
-  const bool up = eventually(
-      [&] { return std::filesystem::exists(kubeconfig()) && gantry({"get", "--raw", "/readyz"}).exit_code == 0; });
-  ASSERT_TRUE(up) << "the controller is not ready; its log:\n" << log();
-  const std::string text = read(kubeconfig());
-  const auto at = text.find("https://");
-  ASSERT_NE(at, std::string::npos) << text;
-  address_ = text.substr(at, text.find_first_of("\n\"", at) - at);
+  const auto answers = [&] {
+    if (!std::filesystem::exists(kubeconfig())) return false;
+    const std::string text = read(kubeconfig());
+    const auto at = text.find("https://");
+    address_ = at == std::string::npos ? std::string() : text.substr(at, text.find_first_of("\n\"", at) - at);
+    return run({"curl", "-fsSk", "--max-time", "2", address_ + "/readyz"}).out == "ok";
+  };
+  ASSERT_TRUE(eventually(answers)) << "the controller is not ready; its log:\n" << log();
 }
 
 void Controller::kill() { process_->stop(SIGKILL); }
