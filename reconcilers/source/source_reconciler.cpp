@@ -178,6 +178,7 @@ Task<std::vector<Held>> SourceReconciler::read_inventory(const runtime::Subject&
       if (annotations) {
         held.hash = annotations->string_or(kHashAnnotation);
         held.file = annotations->string_or(kFileAnnotation);
+        held.file.erase(std::min(held.file.rfind(':'), held.file.size()));
       }
       inventory.push_back(std::move(held));
     }
@@ -220,6 +221,7 @@ Task<runtime::SeenPtr> SourceReconciler::observe(const runtime::Subject& subject
                                     [&](const auto& held) { return held.identity == identity; });
     if (known != seen->inventory.end()) {
       known->hash = failure.hash;
+      known->file = failure.file;
     } else {
       seen->inventory.push_back({identity, {}, failure.hash, failure.file});
     }

@@ -29,7 +29,8 @@ SyncPlan plan_sync(const SyncInput& input) {
     const Identity identity = placed(manifest.identity);
     wanted.insert(identity);
     const auto known = held.find(identity);
-    if (input.everything || known == held.end() || known->second->hash != manifest.hash)
+    if (input.everything || known == held.end() || known->second->hash != manifest.hash ||
+        known->second->file != manifest.file)
       plan.apply.push_back(&manifest);
   }
   std::stable_sort(plan.apply.begin(), plan.apply.end(), [](const Manifest* a, const Manifest* b) {

@@ -8,12 +8,12 @@
 
 namespace gantry::reconcilers::source {
 
-// One object that this Source has applied: a line of status.inventory.
+// One object that this Source has applied, as its marks say.
 struct Held {
   Identity identity;  // with the namespace it was really applied to
   std::string uid;
   std::string hash;  // of the document as last applied
-  std::string file;
+  std::string file;  // where it stood then
 };
 
 struct SyncPlan {
