@@ -61,6 +61,7 @@ class RequestReader {
   std::size_t content_lengths_ = 0;
   std::size_t transfer_encodings_ = 0;
   std::size_t hosts_ = 0;
+  bool began_ = false;  // after the empty line that may stand before it
   bool keep_alive_ = false;
   bool http_1_0_ = false;
   bool is_head_request_ = false;
