@@ -127,6 +127,27 @@ void Api::authenticate(const Call& call) const {
   if (!call.request.user && !is_public(call.route, options_)) throw Error(ErrorCode::Unauthorized, "Unauthorized");
 }
 
+// kubectl --as: the request is another user's from here on, if this one may do that.
+void Api::impersonate(Call& call) const {
+  const std::string* name = call.request.header("impersonate-user");
+  if (!name || name->empty() || !call.request.user) return;
+  const auto may = [&](std::string_view resource, std::string_view who) {
+    if (options_.authorizer->allow(*call.request.user, {"impersonate", {}, resource, {}, {}, who, {}})) return;
+    throw forbidden(object::Resource::of("", resource), who,
+                    "User " + object::quoted(call.request.user->name) + " cannot impersonate resource " +
+                        object::quoted(resource) + " in API group \"\" at the cluster scope");
+  };
+  may("users", *name);
+  User other{*name, {}, {}};
+  for (const auto& [header, value] : call.request.headers) {
+    if (header == "impersonate-uid") other.uid = value;
+    if (header != "impersonate-group") continue;
+    may("groups", value);
+    other.groups.push_back(value);
+  }
+  call.request.user = std::move(other);
+}
+
 void Api::require(const Call& call, Verb verb) const {
   const Target& target = call.route.target;
   const User& user = *call.request.user;
@@ -160,6 +181,7 @@ Task<HttpResponse> Api::answer(Call& call) {
   const HttpRequest& request = call.request;
   const Route& found = call.route;
   authenticate(call);
+  impersonate(call);
   if (found.to == To::Resource) co_return co_await answer_resource(call);
   require_path(call);
   const auto review = [&] {

@@ -62,6 +62,7 @@ class Api final : public Handler {
   HttpResponse answer_definitions(Call& call);
   HttpResponse answer_services(Call& call);
   void authenticate(const Call& call) const;
+  void impersonate(Call& call) const;
   void require(const Call& call, Verb verb) const;
   void require_path(const Call& call) const;
   const Discovery& discovery();

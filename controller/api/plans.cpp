@@ -11,6 +11,7 @@ namespace gantry::api {
 namespace {
 
 constexpr std::size_t kItemsMax = 100'000;
+constexpr std::size_t kTurn = 128;               // manifests
 constexpr std::string_view kManager = "gantry";  // who would apply, and would take the fields
 
 // What becomes of one object. The reconcilers' part is added when all are known.
@@ -188,7 +189,12 @@ Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value req
     throw Error(ErrorCode::TooLarge, "a PlanRequest takes at most " + std::to_string(kItemsMax) + " items");
   Planning planning(plane, std::move(user));
   planning.expect_namespaces(items->as_array());
-  for (auto& manifest : items->as_array()) co_await planning.add(std::move(manifest));
+  std::size_t done = 0;
+  for (auto& manifest : items->as_array()) {
+    co_await planning.add(std::move(manifest));
+    // The front has others to serve in between.
+    if (++done % kTurn == 0) co_await asio::post(plane.front.executor(), use_task);
+  }
   if (const json::Value* prune = request.find("prune")) planning.add_pruned(*prune);
   co_return co_await planning.finish(planner);
 }

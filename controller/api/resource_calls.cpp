@@ -94,7 +94,7 @@ Task<HttpResponse> Api::read(Call& call) {
     co_return watch_response(call.served(), std::move(feed), shape, plane_.front.clock());
   }
   const Shape shape = shape_of(request, true);
-  co_return list_response(call.served(), co_await verbs::list(plane_, target, query), shape, now);
+  co_return list_response(plane_.front, call.served(), co_await verbs::list(plane_, target, query), shape);
 }
 
 Task<HttpResponse> Api::write(Call& call) {
@@ -121,8 +121,8 @@ Task<HttpResponse> Api::write(Call& call) {
     if (std::ranges::find(served.verbs, "deletecollection") == served.verbs.end())
       throw method_not_allowed(served.resource, "deletecollection");
     const DeleteQuery query = delete_query(request, read_delete_options(request));
-    co_return list_response(served, co_await verbs::remove_collection(plane_, target, list_query(request), query),
-                            shape, now);
+    co_return list_response(plane_.front, served,
+                            co_await verbs::remove_collection(plane_, target, list_query(request), query), shape);
   }
 
   const bool apply = call.verb == Verb::Apply;

@@ -43,28 +43,70 @@ HttpResponse plain_list(const Served& served, Listed& listed) {
   return response;
 }
 
-std::string table_list(const Served& served, const Listed& listed, Include include, WallTime now) {
-  std::string out = "{\"apiVersion\":\"meta.k8s.io/v1\",\"kind\":\"Table\",\"metadata\":";
-  out.append(list_metadata(listed))
-      .append(",\"columnDefinitions\":")
-      .append(served.table->definitions())
-      .append(",\"rows\":[");
-  bool first = true;
-  for (const auto& item : listed.items) {
-    if (!std::exchange(first, false)) out += ',';
-    served.table->append_row(out, *item, include, now);
+// A list that is rewritten item by item: as a table, or as metadata alone. A page is written at once; a long list goes
+// out page by page, so that the front can serve others in between.
+class RewrittenList final : public BodyStream {
+ public:
+  RewrittenList(Reactor& front, const Served& served, std::vector<ObjectPtr> items, Shape shape)
+      : front_(front), served_(served), items_(std::move(items)), shape_(shape), now_(front.clock().wall()) {}
+
+  bool fits_one_page() const { return items_.size() <= kPage; }
+
+  void append_page(std::string& out) {
+    for (const std::size_t end = std::min(at_ + kPage, items_.size()); at_ < end; ++at_) {
+      if (at_ > 0) out += ',';
+      if (shape_.form == Form::Table) {
+        served_.table->append_row(out, *items_[at_], shape_.include, now_);
+      } else {
+        append_partial(out, *items_[at_]);
+      }
+      items_[at_].reset();
+    }
+    if (at_ < items_.size()) return;
+    out += "]}\n";
+    over_ = true;
   }
-  return out += "]}\n";
+
+  Task<std::vector<Piece>> next() override {
+    std::vector<Piece> pieces;
+    if (over_) co_return pieces;
+    co_await asio::post(front_.executor(), use_task);
+    std::string out;
+    append_page(out);
+    pieces.emplace_back(std::move(out));
+    co_return pieces;
+  }
+
+  void close() override { over_ = true; }
+
+ private:
+  static constexpr std::size_t kPage = 500;
+
+  Reactor& front_;
+  const Served& served_;
+  std::vector<ObjectPtr> items_;
+  Shape shape_;
+  WallTime now_;
+  std::size_t at_ = 0;
+  bool over_ = false;
+};
+
+std::string rewritten_head(const Served& served, const Listed& listed, Form form) {
+  if (form == Form::Metadata) return list_head("meta.k8s.io/v1", "PartialObjectMetadataList", list_metadata(listed));
+  std::string out = "{\"apiVersion\":\"meta.k8s.io/v1\",\"kind\":\"Table\",\"metadata\":";
+  out.append(list_metadata(listed)).append(",\"columnDefinitions\":").append(served.table->definitions());
+  return out.append(",\"rows\":[");
 }
 
-std::string metadata_list(const Listed& listed) {
-  std::string out = list_head("meta.k8s.io/v1", "PartialObjectMetadataList", list_metadata(listed));
-  bool first = true;
-  for (const auto& item : listed.items) {
-    if (!std::exchange(first, false)) out += ',';
-    append_partial(out, *item);
-  }
-  return out += "]}\n";
+HttpResponse rewritten_list(Reactor& front, const Served& served, Listed& listed, Shape shape) {
+  HttpResponse response;
+  std::string head = rewritten_head(served, listed, shape.form);
+  auto list = std::make_unique<RewrittenList>(front, served, std::move(listed.items), shape);
+  const bool whole = list->fits_one_page();
+  if (whole) list->append_page(head);
+  response.body.emplace_back(std::move(head));
+  if (!whole) response.stream = std::move(list);
+  return response;
 }
 
 std::string_view type_of(Notice::Type type) {
@@ -177,10 +219,8 @@ HttpResponse object_response(const Served& served, int status, const ObjectPtr& 
   return response;
 }
 
-HttpResponse list_response(const Served& served, Listed listed, Shape shape, WallTime now) {
-  if (shape.form == Form::Table) return json_response(200, table_list(served, listed, shape.include, now));
-  if (shape.form == Form::Metadata) return json_response(200, metadata_list(listed));
-  return plain_list(served, listed);
+HttpResponse list_response(Reactor& front, const Served& served, Listed listed, Shape shape) {
+  return shape.form == Form::Plain ? plain_list(served, listed) : rewritten_list(front, served, listed, shape);
 }
 
 HttpResponse watch_response(const Served& served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock) {

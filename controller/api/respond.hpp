@@ -19,7 +19,8 @@ HttpResponse json_response(int status, const json::Value& body);
 HttpResponse text_response(int status, std::string body);
 
 HttpResponse object_response(const Served& served, int status, const ObjectPtr& object, Shape shape, WallTime now);
-HttpResponse list_response(const Served& served, Listed listed, Shape shape, WallTime now);
+// A long table is sent as a stream, page by page.
+HttpResponse list_response(Reactor& front, const Served& served, Listed listed, Shape shape);
 // The stream's frames, each event one JSON document and a line feed.
 HttpResponse watch_response(const Served& served, std::unique_ptr<verbs::Feed> feed, Shape shape, const Clock& clock);
 

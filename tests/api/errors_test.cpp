@@ -191,6 +191,20 @@ TEST_F(ErrorsTest, TheAuthorizerIsAskedForEveryVerb) {
       R"(servers.infra.gantry.dev "x" is forbidden: User "alice" cannot get resource "servers" in API group "infra.gantry.dev" at the cluster scope)");
 }
 
+TEST_F(ErrorsTest, WhoActsAsAnotherIsTheOther) {
+  const auto whoami = send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}",
+                           {{"impersonate-user", "bob"}, {"impersonate-group", "ops"}, {"impersonate-group", "dev"}});
+  EXPECT_EQ(json::dump(whoami.at("status.userInfo")), R"({"groups":["ops","dev"],"username":"bob"})");
+  struct NotAsBob final : Authorizer {
+    bool allow(const User&, const Access& access) const override { return access.verb != "impersonate"; }
+  };
+  ApiOptions options;
+  options.authorizer = std::make_shared<NotAsBob>();
+  api = std::make_unique<Api>(front, *store, fixture_kinds(), options);
+  EXPECT_EQ(send("GET", kApps, "", {{"impersonate-user", "bob"}}).status, 403);
+  EXPECT_EQ(get(kApps).status, 200);
+}
+
 TEST_F(ErrorsTest, HugeObjectsAreRefused) {
   const auto refused = post(kApps, app("big", R"({"image":")" + std::string(2 << 20, 'x') + R"("})"));
   EXPECT_EQ(refused.status, 413);

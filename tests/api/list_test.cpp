@@ -176,6 +176,21 @@ TEST_F(ListTest, ATableShowsThePrinterColumns) {
   EXPECT_EQ(get(kApps + "/web", {{"accept", kTable}}).at("rows").as_array().size(), 1u);
 }
 
+TEST_F(ListTest, ALongTableGoesOutPageByPage) {
+  for (int i = 0; i < 1201; ++i) post(kServers, R"({"metadata":{"name":"s)" + std::to_string(i) + R"("}})");
+  auto table = get(kServers, {{"accept", kTable}});
+  ASSERT_TRUE(table.stream);
+  int pages = 0;
+  while (true) {
+    const auto pieces = run(table.stream->next());
+    if (pieces.empty()) break;
+    ++pages;
+    for (const auto& piece : pieces) table.text += text_of(piece);
+  }
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(table.at("rows").as_array().size(), 1201u);
+}
+
 TEST_F(ListTest, CoreKindsHaveTheColumnsPeopleKnow) {
   post(kSecrets, R"({"metadata":{"name":"s"},"stringData":{"a":"1","b":"2"}})");
   post(kConfigMaps, R"({"metadata":{"name":"c"},"data":{"a":"1"},"binaryData":{"z":"AA=="}})");
