@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "controller/base/error.hpp"
+#include "providers/local/expand.hpp"
+#include "providers/local/ports.hpp"
 
 namespace gantry::providers::local {
 namespace {
@@ -63,22 +65,25 @@ std::string container_name(const InstanceSpec& spec) {
 }
 
 json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id) {
-  json::Array env, mounts;
-  for (const auto& [name, value] : spec.env) env.emplace_back(name + "=" + value.reveal());
+  // Inside, the declared port is the one to listen on; outside, only this machine reaches it unless a port was asked
+  // for.
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : spec.env) environment.push_back(name + "=" + value.reveal());
+  if (!ports.empty()) environment.push_back("PORT=" + std::to_string(ports.front().port));
   json::Object exposed, bindings;
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    const InstancePort& port = ports[i];
-    // Inside, the declared port is the one to listen on; outside, only this machine reaches it unless a port was asked
-    // for.
-    if (i == 0) env.emplace_back("PORT=" + std::to_string(port.port));
+  for (const auto& port : ports) {
+    const std::string outside = port.fixed ? "" : "127.0.0.1";
+    if (!port.name.empty()) environment.push_back("PORT_" + variable_name(port.name) + "=" + std::to_string(port.port));
     exposed.set(port_key(port), json::Object());
-    bindings.set(port_key(port), json::Array{json::Object{{"HostIp", port.fixed ? "" : "127.0.0.1"},
-                                                          {"HostPort", std::to_string(port.host_port)}}});
+    bindings.set(port_key(port),
+                 json::Array{json::Object{{"HostIp", outside}, {"HostPort", std::to_string(port.host_port)}}});
   }
-  env.emplace_back("GANTRY_INSTANCE=" + spec.id);
-  env.emplace_back("GANTRY_APP=" + spec.owner_name);
-  env.emplace_back("GANTRY_NAMESPACE=" + spec.owner_namespace);
-  env.emplace_back("GANTRY_SLOT=" + std::to_string(spec.slot));
+  environment.push_back("GANTRY_INSTANCE=" + spec.id);
+  environment.push_back("GANTRY_APP=" + spec.owner_name);
+  environment.push_back("GANTRY_NAMESPACE=" + spec.owner_namespace);
+  environment.push_back("GANTRY_SLOT=" + std::to_string(spec.slot));
+  json::Array env, mounts;
+  for (const auto& line : environment) env.emplace_back(line);
   for (const auto& volume : spec.volumes) {
     mounts.push_back(json::Object{
         {"Type", "bind"}, {"Source", volume.host_path}, {"Target", volume.mount_path}, {"ReadOnly", volume.read_only}});
@@ -112,7 +117,7 @@ json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort
                     {"StopTimeout", std::chrono::ceil<std::chrono::seconds>(spec.stop_grace).count()}};
   if (!spec.command.empty()) {
     json::Array words;
-    for (const auto& word : spec.command) words.emplace_back(word);
+    for (const auto& word : spec.command) words.emplace_back(expand(word, environment));
     // As Kubernetes has it: the command is all of what runs, the image's own entry point and arguments left out.
     body.set("Entrypoint", std::move(words));
   }
@@ -145,7 +150,7 @@ Instance instance_of(const json::Value& container) {
     it.state = Instance::State::Starting;
   } else {
     it.state = Instance::State::Exited;
-    it.finished = time_of(*state, "FinishedAt");
+    it.finished = std::max(time_of(*state, "FinishedAt"), it.started);  // Docker's own two clocks may cross
     it.exit_code = static_cast<int>(state->int_or("ExitCode", 0));
     it.exit_reason = reason_of(*state, it.exit_code);
   }
@@ -155,32 +160,6 @@ Instance instance_of(const json::Value& container) {
 bool only_created(const json::Value& container) {
   const json::Value* state = container.find("State");
   return state && state->string_or("Status") == "created";
-}
-
-ImageName parse_image(std::string_view reference) {
-  if (reference.empty() || reference.find_first_of(" \t\n?&#%") != std::string_view::npos) {
-    throw Error(ErrorCode::Invalid,
-                "\"" + std::string(reference) + "\" is no image reference; expected such as nginx:1.27");
-  }
-  if (reference.find('@') != std::string_view::npos) return {std::string(reference), ""};
-  const auto colon = reference.rfind(':');
-  const auto slash = reference.rfind('/');
-  // A colon before the last slash belongs to the registry's port.
-  if (colon == std::string_view::npos || (slash != std::string_view::npos && colon < slash))
-    return {std::string(reference), "latest"};
-  return {std::string(reference.substr(0, colon)), std::string(reference.substr(colon + 1))};
-}
-
-std::string pull_error(std::string_view progress) {
-  while (!progress.empty()) {
-    const auto end = progress.find('\n');
-    const std::string_view line = progress.substr(0, end);
-    progress.remove_prefix(end == std::string_view::npos ? progress.size() : end + 1);
-    if (line.find("\"error") == std::string_view::npos) continue;
-    const json::Value report = json::parse(line);
-    if (const std::string error = report.string_or("error"); !error.empty()) return error;
-  }
-  return "";
 }
 
 std::string query_escape(std::string_view text) {

@@ -22,15 +22,6 @@ Instance instance_of(const json::Value& container);
 // Whether it was made and never started.
 bool only_created(const json::Value& container);
 
-// "nginx", "nginx:1.27", "ghcr.io/x/y@sha256:...": what POST /images/create wants.
-struct ImageName {
-  std::string from;  // with the digest, if there is one
-  std::string tag;   // empty with a digest
-};
-ImageName parse_image(std::string_view reference);
-// The error in the progress report of a pull; empty: it succeeded.
-std::string pull_error(std::string_view progress);
-
 // Percent-encoded, for a query.
 std::string query_escape(std::string_view text);
 

@@ -8,6 +8,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 #include "providers/local/docker_format.hpp"
+#include "providers/local/docker_image.hpp"
 #include "providers/local/docker_log_reader.hpp"
 #include "providers/local/instance_files.hpp"
 #include "providers/local/log_cursor.hpp"
@@ -16,7 +17,6 @@
 namespace gantry::providers::local {
 namespace {
 
-constexpr Duration kPullLimit = std::chrono::minutes(15);
 constexpr Duration kStartLimit = std::chrono::minutes(2);
 constexpr Duration kRetryFirst = std::chrono::milliseconds(250);
 constexpr Duration kRetryMost = std::chrono::seconds(15);
@@ -443,30 +443,7 @@ Task<> DockerHost::remove(std::string id, bool logs_too) {
 Task<std::string> DockerHost::ensure_image(std::string reference) {
   const auto pass = gate_.enter();
   use_docker();
-  const ImageName name = parse_image(reference);
-  for (const bool pulled : {false, true}) {
-    std::optional<Error> failure;
-    json::Value image;
-    try {
-      image = co_await engine_.call("looking for the image " + reference, "GET", "/images/" + reference + "/json");
-    } catch (const Error& error) {
-      failure = error;
-    }
-    if (!failure) {
-      const json::Value* known = image.find("RepoDigests");
-      if (known && known->is_array() && !known->as_array().empty()) co_return known->as_array()[0].as_string();
-      co_return image.string_or("Id");
-    }
-    if (failure->code() != ErrorCode::NotFound || pulled) throw *failure;
-    log_.info("pulling an image", {{"image", reference}});
-    std::string query = "/images/create?fromImage=" + query_escape(name.from);
-    if (!name.tag.empty()) query += "&tag=" + query_escape(name.tag);
-    const std::string progress = co_await engine_.text("pulling the image " + reference, "POST", query, kPullLimit);
-    if (const std::string error = pull_error(progress); !error.empty()) {
-      throw Error(ErrorCode::NotFound, "pulling the image " + reference + ": " + error);
-    }
-  }
-  co_return "";
+  co_return co_await local::ensure_image(engine_, std::move(reference));
 }
 
 // ---------------------------------------------------------------- logs

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cctype>
+
 #include "controller/base/error.hpp"
 #include "providers/local/posix.hpp"
 #include "providers/local/processes.hpp"
@@ -11,6 +13,15 @@
 namespace gantry::providers::local {
 
 bool is_udp(const InstancePort& port) { return port.protocol == "UDP"; }
+
+std::string variable_name(std::string_view name) {
+  std::string made;
+  for (const char c : name) {
+    made += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
+                                                        : '_';
+  }
+  return made;
+}
 
 bool can_bind(PortKey port) {
   const Fd socket(::socket(AF_INET, (port.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "providers/workload_host.hpp"
@@ -21,6 +22,8 @@ struct PortKey {
   auto operator<=>(const PortKey&) const = default;
 };
 bool is_udp(const InstancePort& port);
+// Part of a variable's name: "grpc-web" is GRPC_WEB.
+std::string variable_name(std::string_view name);
 
 // True when nobody on this machine listens on it, on any address.
 bool can_bind(PortKey port);

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 #include "providers/local/expand.hpp"
+#include "providers/local/ports.hpp"
 #include "providers/local/posix.hpp"
 #include "providers/local/processes.hpp"
 
@@ -30,15 +30,6 @@ constexpr const char* kSupervisorInherits[] = {"ASAN_OPTIONS", "LD_LIBRARY_PATH"
 
 std::string working_directory(const InstanceSpec& spec) {
   return spec.working_directory.empty() ? "/" : spec.working_directory;
-}
-
-std::string upper(std::string_view name) {
-  std::string made;
-  for (const char c : name) {
-    made += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
-                                                        : '_';
-  }
-  return made;
 }
 
 // Where this program lies, for Apps that are parts of it ($(GANTRY_BINARY) demo).
@@ -111,7 +102,7 @@ std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vec
     if (const char* value = std::getenv(name)) made[name] = value;
   }
   made.try_emplace("PATH", kDefaultPath);
-  for (const auto& volume : spec.volumes) made["GANTRY_VOLUME_" + upper(volume.name)] = volume.host_path;
+  for (const auto& volume : spec.volumes) made["GANTRY_VOLUME_" + variable_name(volume.name)] = volume.host_path;
   for (const auto& [name, value] : spec.env) {
     if (name.empty() || name.find('=') != std::string::npos ||
         (name + value.reveal()).find('\0') != std::string::npos) {
@@ -122,7 +113,7 @@ std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vec
   }
   if (!ports.empty()) made["PORT"] = std::to_string(ports.front().host_port);
   for (const auto& port : ports) {
-    if (!port.name.empty()) made["PORT_" + upper(port.name)] = std::to_string(port.host_port);
+    if (!port.name.empty()) made["PORT_" + variable_name(port.name)] = std::to_string(port.host_port);
   }
   made["GANTRY_INSTANCE"] = spec.id;
   made["GANTRY_APP"] = spec.owner_name;

@@ -9,6 +9,7 @@
 
 #include "controller/base/files.hpp"
 #include "providers/local/docker_format.hpp"
+#include "providers/local/docker_image.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
 #include "tests/providers/machine.hpp"
@@ -203,7 +204,7 @@ TEST_F(DockerHostTest, RunsAContainerAndTellsHowItEnded) {
 }
 
 TEST_F(DockerHostTest, ServesOnAPortOfThisMachine) {
-  auto spec = shell("mkdir /www; echo it works >/www/index.html; exec /bin/busybox httpd -f -p $PORT -h /www");
+  auto spec = shell("mkdir /www; echo it works >/www/index.html; exec /bin/busybox httpd -f -p $(PORT_HTTP) -h /www");
   spec.ports = {{.name = "http", .port = 8080}};
   const auto it = start(spec);
   ASSERT_EQ(it.state, State::Running);
