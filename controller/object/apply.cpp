@@ -268,7 +268,7 @@ class Application {
     };
     const bool same_object = !created_ && without_managers(merged) == without_managers(live_);
     const bool same_managers = !attributed_ && managed_.size() == before.size() && same_sets(managed_, before);
-    if (same_object && same_managers) return {live_, false, false};
+    if (same_object && same_managers) return {{}, false, false};
     for (auto& entry : managed_) {
       if (entry.is_of(writer_, "Apply")) entry.time = format_time(writer_.now);
     }
@@ -351,7 +351,7 @@ FieldSet detail::with_parents(const Node& root, const FieldSet& set) {
 ApplyResult apply(const Value* live, const Value& config, const Schema& schema, const FieldWriter& writer, bool force) {
   const std::optional<Value> part = config.is_object() ? restricted(config, writer.part()) : std::nullopt;
   const Value& used = part ? *part : config;
-  if (live && repeats_itself(*live, config, used, schema, writer)) return {*live, false, false};
+  if (live && repeats_itself(*live, config, used, schema, writer)) return {{}, false, false};
   refuse_bad_config(config, schema);
   return Application(live, config, used, schema, writer).run(force);
 }

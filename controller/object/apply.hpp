@@ -9,7 +9,7 @@ namespace gantry::object {
 struct ApplyResult {
   json::Value object;    // with managedFields; not yet defaulted, nor validated
   bool created = false;  // there was no live object
-  bool changed = true;   // false: object is the live one, and nothing needs to be stored
+  bool changed = true;   // false: the live object stands as it is, and nothing needs to be stored
 };
 
 // live: the stored object, null when there is none. config: what was applied, already free of what the endpoint sets

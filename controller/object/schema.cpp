@@ -19,21 +19,6 @@ void report(std::vector<std::string>* unknown, const std::string& path, std::str
   unknown->push_back(path.empty() ? std::string(key) : path + "." + std::string(key));
 }
 
-// The node for each member of an object in turn; keys must be asked for in ascending order.
-class PropertyCursor {
- public:
-  explicit PropertyCursor(const Node& node) : node_(node), at_(node.properties.begin()) {}
-  const Node* find(std::string_view key) {
-    while (at_ != node_.properties.end() && at_->name < key) ++at_;
-    if (at_ != node_.properties.end() && at_->name == key) return at_->node.get();
-    return node_.additional.get();
-  }
-
- private:
-  const Node& node_;
-  std::vector<Node::Property>::const_iterator at_;
-};
-
 // True when the member is to go.
 bool prune_member(const Node& node, const Node* child, json::Member& member, std::string& path,
                   std::vector<std::string>* unknown) {
@@ -52,7 +37,7 @@ bool prune_member(const Node& node, const Node* child, json::Member& member, std
 }
 
 void prune_object(const Node& node, json::Object& object, std::string& path, std::vector<std::string>* unknown) {
-  PropertyCursor cursor(node);
+  detail::PropertyCursor cursor(node);
   std::vector<bool> gone;  // made when the first member goes, so that the usual case allocates nothing
   std::size_t i = 0;
   for (auto& member : object) {
@@ -113,7 +98,7 @@ void detail::set_defaults(const Node& node, Value& value) {
   if (!value.is_object()) return;
   json::Object& object = value.as_object();
   std::size_t missing = 0;
-  PropertyCursor cursor(node);
+  detail::PropertyCursor cursor(node);
   for (auto& member : object) {
     const Node* child = cursor.find(member.key);
     if (!child) continue;

@@ -63,6 +63,35 @@ struct Schema::Node {
 
 namespace detail {
 
+// As a.compare(b), but settles most comparisons of field names by their first letters.
+inline int order_of(std::string_view a, std::string_view b) {
+  if (!a.empty() && !b.empty() && a.front() != b.front()) {
+    return static_cast<unsigned char>(a.front()) - static_cast<unsigned char>(b.front());
+  }
+  return a.compare(b);
+}
+
+// The node for each member of an object in turn; keys must be asked for in ascending order.
+class PropertyCursor {
+ public:
+  explicit PropertyCursor(const Schema::Node& node)
+      : at_(node.properties.data()), end_(at_ + node.properties.size()), otherwise_(node.additional.get()) {}
+
+  const Schema::Node* find(std::string_view key) {
+    for (; at_ != end_; ++at_) {
+      const int order = order_of(at_->name, key);
+      if (order == 0) return at_->node.get();
+      if (order > 0) break;
+    }
+    return otherwise_;
+  }
+
+ private:
+  const Schema::Node::Property* at_;
+  const Schema::Node::Property* end_;
+  const Schema::Node* otherwise_;
+};
+
 // Used by Schema::compile, and again on values that are defaults themselves.
 void prune(const Schema::Node& node, json::Value& value, std::string& path, std::vector<std::string>* unknown);
 void set_defaults(const Schema::Node& node, json::Value& value);

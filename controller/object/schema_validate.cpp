@@ -139,10 +139,11 @@ bool surely_unique(const Node& node, const json::Array& items) {
 class Validator {
  public:
   // With ratcheting, `old` is what stood here before, and a value that equals it is not judged again.
-  explicit Validator(bool ratcheting) : ratcheting_(ratcheting) {}
+  // Quiet: only whether something is wrong is wanted, as soon as it is known, and nothing is written out.
+  explicit Validator(bool ratcheting, bool quiet = false) : ratcheting_(ratcheting), quiet_(quiet) {}
 
   void check(const Node& node, const Value& value, const Value* old, const Where& where) {
-    if (errors.size() >= kErrorsMax) return;
+    if (errors.size() >= kErrorsMax || (quiet_ && failed_)) return;
     const std::size_t before = errors.size();
     check_type(node, value, where);
     if (value.is_object()) {
@@ -155,9 +156,17 @@ class Validator {
   }
 
   std::vector<FieldError> errors;
+  bool failed() const { return failed_; }
 
  private:
+  // True when that is all there is to do about a violation.
+  bool noted() {
+    failed_ = true;
+    return quiet_;
+  }
+
   void fail(FieldError error) {
+    if (noted()) return;
     if (errors.size() < kErrorsMax) errors.push_back(std::move(error));
   }
 
@@ -171,6 +180,7 @@ class Validator {
   }
 
   void fail_invalid(const Where& where, const Value& value, std::string_view rest) {
+    if (noted()) return;
     fail(invalid(field(where), value, in_body(where, rest)));
   }
 
@@ -183,26 +193,30 @@ class Validator {
   }
 
   void wrong_type(const Node& node, std::string_view got, const Where& where) {
+    if (noted()) return;
     const std::string rest = "must be of type " + std::string(name_of(node.type)) + ": " + quoted(got);
     fail(type_invalid(field(where), Value(got), in_body(where, rest)));
   }
 
   void check_members(const Node& node, const json::Object& object, const Value* old, const Where& where) {
-    auto property = node.properties.begin();
+    detail::PropertyCursor cursor(node);
     auto required_name = node.required.begin();
     for (const auto& [key, value] : object) {
-      while (property != node.properties.end() && property->name < key) ++property;
-      while (required_name != node.required.end() && *required_name < key) missing(*required_name++, where);
-      if (required_name != node.required.end() && *required_name == key) ++required_name;
-      const bool known = property != node.properties.end() && property->name == key;
-      const Node* child = known ? property->node.get() : node.additional.get();
-      if (child) check(*child, value, old ? old->find(key) : nullptr, Where{&where, key});
+      for (; required_name != node.required.end(); ++required_name) {
+        const int order = detail::order_of(*required_name, key);
+        if (order > 0) break;
+        if (order < 0) missing(*required_name, where);
+      }
+      if (const Node* child = cursor.find(key))
+        check(*child, value, old ? old->find(key) : nullptr, Where{&where, key});
     }
     while (required_name != node.required.end()) missing(*required_name++, where);
     if (node.embedded && where.up) check_embedded(object, where);
   }
 
-  void missing(const std::string& name, const Where& where) { fail(required(Where{&where, name}.text())); }
+  void missing(const std::string& name, const Where& where) {
+    if (!noted()) fail(required(Where{&where, name}.text()));
+  }
 
   // An object inside an object must say what it is.
   void check_embedded(const json::Object& object, const Where& where) {
@@ -264,7 +278,7 @@ class Validator {
   }
 
   void check_enum(const ValueRules& rules, const Value& value, const Where& where) {
-    if (std::ranges::find(rules.allowed, value) != rules.allowed.end()) return;
+    if (std::ranges::find(rules.allowed, value) != rules.allowed.end() || noted()) return;
     std::vector<std::string> words;
     for (const auto& allowed : rules.allowed)
       words.push_back(allowed.is_string() ? allowed.as_string() : json::dump(allowed));
@@ -344,7 +358,24 @@ class Validator {
     return std::move(inner.errors);
   }
 
+  static bool fits(const Node& alternative, const Value& value, const Where& where) {
+    Validator inner(false, true);
+    inner.check(alternative, value, nullptr, where);
+    return !inner.failed();
+  }
+
+  // When no alternative fits, the complaints of the one that is nearest say most about what was meant.
+  void append_nearest(const std::vector<std::unique_ptr<Node>>& alternatives, const Value& value, const Where& where) {
+    std::optional<std::vector<FieldError>> nearest;
+    for (const auto& alternative : alternatives) {
+      auto complaints = against(*alternative, value, where);
+      if (!nearest || complaints.size() < nearest->size()) nearest = std::move(complaints);
+    }
+    append(std::move(*nearest));
+  }
+
   void fail_composite(const Where& where, std::string_view rest) {
+    if (noted()) return;
     fail(invalid(field(where), Value(""), quoted(where.text()) + std::string(rest)));
   }
 
@@ -353,57 +384,37 @@ class Validator {
   }
 
   void check_junctors(const ValueRules& rules, const Value& value, const Where& where) {
-    if (!rules.any_of.empty()) check_any_of(rules, value, where);
-    if (!rules.one_of.empty()) check_one_of(rules, value, where);
-    if (!rules.all_of.empty()) check_all_of(rules, value, where);
-    if (rules.not_of && against(*rules.not_of, value, where).empty()) {
-      fail_composite(where, " must not validate the schema (not)");
+    const auto fitting = [&](const std::vector<std::unique_ptr<Node>>& alternatives) {
+      return std::ranges::count_if(alternatives,
+                                   [&](const auto& alternative) { return fits(*alternative, value, where); });
+    };
+    if (!rules.any_of.empty() && fitting(rules.any_of) == 0) {
+      fail_composite(where, " must validate at least one schema (anyOf)");
+      if (!quiet_) append_nearest(rules.any_of, value, where);
     }
+    if (!rules.one_of.empty()) check_one_of(rules, value, where, fitting(rules.one_of));
+    if (!rules.all_of.empty()) check_all_of(rules, value, where, static_cast<std::size_t>(fitting(rules.all_of)));
+    if (rules.not_of && fits(*rules.not_of, value, where)) fail_composite(where, " must not validate the schema (not)");
   }
 
-  // When no alternative fits, the complaints of the one that is nearest say most about what was meant.
-  void check_any_of(const ValueRules& rules, const Value& value, const Where& where) {
-    std::optional<std::vector<FieldError>> nearest;
-    for (const auto& alternative : rules.any_of) {
-      auto complaints = against(*alternative, value, where);
-      if (complaints.empty()) return;
-      if (!nearest || complaints.size() < nearest->size()) nearest = std::move(complaints);
-    }
-    fail_composite(where, " must validate at least one schema (anyOf)");
-    append(std::move(*nearest));
-  }
-
-  void check_one_of(const ValueRules& rules, const Value& value, const Where& where) {
-    std::optional<std::vector<FieldError>> nearest;
-    int fitting = 0;
-    for (const auto& alternative : rules.one_of) {
-      auto complaints = against(*alternative, value, where);
-      if (complaints.empty()) {
-        ++fitting;
-      } else if (!nearest || complaints.size() < nearest->size()) {
-        nearest = std::move(complaints);
-      }
-    }
+  void check_one_of(const ValueRules& rules, const Value& value, const Where& where, std::ptrdiff_t fitting) {
     if (fitting == 1) return;
     const std::string found =
         fitting == 0 ? "Found none valid" : "Found " + std::to_string(fitting) + " valid alternatives";
     fail_composite(where, " must validate one and only one schema (oneOf). " + found);
-    if (fitting == 0 && nearest) append(std::move(*nearest));
+    if (fitting == 0 && !quiet_) append_nearest(rules.one_of, value, where);
   }
 
-  void check_all_of(const ValueRules& rules, const Value& value, const Where& where) {
-    std::size_t fitting = 0;
-    for (const auto& part : rules.all_of) {
-      auto complaints = against(*part, value, where);
-      if (complaints.empty()) ++fitting;
-      append(std::move(complaints));
-    }
-    if (fitting == rules.all_of.size()) return;
+  void check_all_of(const ValueRules& rules, const Value& value, const Where& where, std::size_t fitting) {
+    if (fitting == rules.all_of.size() || noted()) return;
+    for (const auto& part : rules.all_of) append(against(*part, value, where));
     fail_composite(where, fitting == 0 ? " must validate all the schemas (allOf). None validated"
                                        : " must validate all the schemas (allOf)");
   }
 
   bool ratcheting_;
+  bool quiet_;
+  bool failed_ = false;
 };
 
 }  // namespace

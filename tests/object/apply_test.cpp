@@ -48,7 +48,7 @@ class ServerSideApply : public testing::Test {
   ApplyResult apply_config(std::string_view manager, const json::Value& config, bool force = false,
                            std::string_view subresource = "") {
     auto result = apply(live_.is_null() ? nullptr : &live_, config, app(), writer(manager, subresource), force);
-    live_ = result.object;
+    if (result.changed) live_ = result.object;
     return result;
   }
   ApplyResult apply_spec(std::string_view manager, std::string_view spec, bool force = false) {
