@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/basic_stream_socket.hpp>
@@ -43,15 +44,21 @@ ByteStream::ByteStream(Reactor& reactor, int descriptor) {
     const int on = 1;
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  socket_ = std::make_unique<Socket>(Socket{
-      AsioSocket(reactor.executor(), asio::generic::stream_protocol(name.ss_family, 0), descriptor), descriptor});
-  boost::system::error_code ignored;
-  socket_->asio.non_blocking(true, ignored);
+  socket_ = std::make_unique<Socket>(Socket{AsioSocket(reactor.executor()), descriptor});
+  boost::system::error_code error;
+  socket_->asio.assign(asio::generic::stream_protocol(name.ss_family, 0), descriptor, error);
+  if (!error) socket_->asio.non_blocking(true, error);
+  if (!error) return;
+  // The kernel's limits, most likely: this connection ends, the others go on.
+  if (!socket_->asio.is_open()) ::close(descriptor);
+  failure_ = error.message();
+  close();
 }
 
 ByteStream::~ByteStream() { close(); }
 
 Task<bool> ByteStream::start_tls(tls::Context& context, std::string peer) {
+  if (closed_) co_return false;
   channel_ = std::make_unique<tls::Channel>(context, socket_->fd, peer);
   while (!closed_) {
     const tls::Outcome outcome = channel_->handshake();
@@ -207,6 +214,10 @@ Task<bool> ByteStream::write(std::span<const std::string_view> pieces) {
 }
 
 Task<bool> ByteStream::write(std::string_view text) { co_return co_await write(std::span(&text, 1)); }
+
+void ByteStream::say_plainly(std::string_view text) {
+  if (!closed_) ::send(socket_->fd, text.data(), text.size(), MSG_NOSIGNAL);
+}
 
 void ByteStream::shutdown_write() {
   if (closed_) return;

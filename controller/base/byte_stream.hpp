@@ -62,6 +62,8 @@ class ByteStream {
   // Grows with each byte that the kernel has taken: how a sweep sees progress.
   std::uint64_t written() const { return written_; }
 
+  // For a peer that does not speak TLS: these bytes as they are, as many as the socket takes at once.
+  void say_plainly(std::string_view text);
   // No more to send; the other direction stays open.
   void shutdown_write();
   // Wakes whoever waits. Twice is fine.

@@ -170,11 +170,11 @@ TEST_F(HttpTlsTest, AWatcherThatIsGoneIsNoticed) {
   eventually("the stream is closed", [&] { return handler.feed->closed(); });
 }
 
-TEST_F(HttpTlsTest, PlainHttpOnATlsPortEnds) {
+TEST_F(HttpTlsTest, PlainHttpOnATlsPortIsToldWhatToDo) {
   start_tls();
   RawClient client(port());
   client.send(get("/echo"));
-  client.read_to_end();
+  EXPECT_THAT(client.read_to_end(), HasSubstr("Use https://"));
   eventually("the connection is gone", [&] { return connections() == 0; });
   EXPECT_EQ(handler.handled, 0);
 }

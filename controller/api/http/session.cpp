@@ -102,6 +102,12 @@ Task<bool> Session::handshake() {
   if (!co_await stream_.start_tls(*core_->tls)) {
     kLog.debug("a TLS handshake failed", {{"error", stream_.failure()}});
     core_->refused("tls");
+    // curl http://127.0.0.1:6443 deserves more than an empty reply.
+    if (stream_.failure() == "http request") {
+      stream_.say_plainly(
+          "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+          "This is an HTTPS server, and the request came by HTTP. Use https:// instead.\n");
+    }
     co_return false;
   }
   certificate_ = stream_.channel()->peer();
