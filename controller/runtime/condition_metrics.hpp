@@ -15,7 +15,7 @@ namespace gantry::runtime {
 
 class ConditionMetrics {
  public:
-  explicit ConditionMetrics(std::string kind, std::size_t objects_max = 1000)
+  explicit ConditionMetrics(std::string kind, std::size_t objects_max = 500)
       : kind_(std::move(kind)), objects_max_(objects_max) {}
   ~ConditionMetrics();
 

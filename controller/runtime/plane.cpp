@@ -64,7 +64,7 @@ void Plane::start() {
       continue;
     }
     own_reconcilers_.push_back(std::make_unique<NoReconciler>(kind->kind));
-    serve(kind->resource, *own_reconcilers_.back());
+    serve(kind->resource, *own_reconcilers_.back(), {.workers = 16, .deletion_workers = 1});
   }
   loop_.spawn(run(gate_.enter()));
 }

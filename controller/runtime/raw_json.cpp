@@ -7,10 +7,13 @@ namespace {
 
 // From the opening quote to behind the closing one.
 std::size_t skip_string(std::string_view text, std::size_t at) {
-  for (++at; at < text.size() && text[at] != '"'; ++at) {
-    if (text[at] == '\\') ++at;
+  while ((at = text.find('"', at + 1)) != std::string_view::npos) {
+    // A quote is escaped by an odd number of backslashes before it.
+    std::size_t before = at;
+    while (text[before - 1] == '\\') --before;
+    if ((at - before) % 2 == 0) return at + 1;
   }
-  return at + 1;
+  return text.size();
 }
 
 std::size_t skip_value(std::string_view text, std::size_t at) {

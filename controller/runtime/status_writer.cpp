@@ -92,7 +92,7 @@ Task<object::ObjectPtr> write_status(const Context& context, object::ObjectPtr s
 
     std::optional<Error> failure;
     try {
-      stored = co_await context.client.update_status(key.resource, object, context.write_options());
+      stored = co_await context.client.update_status(key.resource, std::move(object), context.write_options());
       context.informers.learn(stored);
       co_return stored;
     } catch (const Error& error) {

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include "controller/runtime/cycles.hpp"
 #include "tests/world/world.hpp"
 
 namespace gantry::runtime {
@@ -308,123 +307,6 @@ TEST(Controller, AStepThatNeverShowsIsNotRepeatedForEver) {
   EXPECT_THAT(world.message("Gadget/web", "Synced"), HasSubstr("still does not show"));
 }
 
-TEST(Controller, WaitsForWhatItDependsOnAndGoesOnByItself) {
-  World world;
-  world.apply(R"(
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: front}
-spec: {dependsOn: [{kind: Gadget, name: back}]}
-)");
-  world.settle();
-  EXPECT_EQ(world.reason("Gadget/front", "Synced"), "ReferenceNotFound");
-  EXPECT_EQ(world.condition("Gadget/front", "Ready"), "False");
-  EXPECT_THAT(world.cloud.names(), IsEmpty());
-
-  bool broken = true;
-  world.process().gadgets->before_act = [&](const Subject& subject, const Action&) -> Task<> {
-    if (broken && subject.key().name == "back") throw Error(ErrorCode::Unavailable, "not yet");
-    co_return;
-  };
-  world.apply("{apiVersion: test.gantry.dev/v1, kind: Gadget, metadata: {name: back}}");
-  world.settle();
-  EXPECT_EQ(world.reason("Gadget/front", "Synced"), "DependencyNotReady");
-  EXPECT_THAT(world.cloud.names(), IsEmpty());
-
-  broken = false;
-  world.advance(10s);
-  EXPECT_THAT(world.cloud.log, ElementsAre("Create back/0", "Create front/0"));
-  EXPECT_EQ(world.condition("Gadget/front", "Ready"), "True");
-}
-
-TEST(Controller, DeletionRunsTheGraphBackwards) {
-  World world;
-  world.apply(R"(
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: back}
----
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: middle}
-spec: {dependsOn: [{kind: Gadget, name: back}]}
----
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: front}
-spec: {dependsOn: [{kind: Gadget, name: middle}]}
-)");
-  world.settle();
-  EXPECT_THAT(world.cloud.log, ElementsAre("Create back/0", "Create middle/0", "Create front/0"));
-  world.cloud.log.clear();
-  world.remove("Gadget/back");
-  world.settle();
-  EXPECT_EQ(world.reason("Gadget/back", "Synced"), "DependentsExist");
-  world.remove("Gadget/middle");
-  world.settle();
-  EXPECT_THAT(world.cloud.log, IsEmpty());
-  world.remove("Gadget/front");
-  world.settle();
-  EXPECT_THAT(world.cloud.log, ElementsAre("Delete front/0", "Delete middle/0", "Delete back/0"));
-  EXPECT_FALSE(world.find("Gadget/back"));
-}
-
-TEST(Controller, ObjectsThatDependOnEachOtherInARingCanStillBeDeleted) {
-  World world;
-  world.apply("{apiVersion: test.gantry.dev/v1, kind: Gadget, metadata: {name: a}}");
-  world.apply("{apiVersion: test.gantry.dev/v1, kind: Gadget, metadata: {name: b}}");
-  world.settle();
-  world.patch("Gadget/a", R"({"spec":{"dependsOn":[{"kind":"Gadget","name":"b"}]}})");
-  world.patch("Gadget/b", R"({"spec":{"dependsOn":[{"kind":"Gadget","name":"a"}]}})");
-  world.settle();
-  world.remove("Gadget/a");
-  world.remove("Gadget/b");
-  world.settle();
-  EXPECT_FALSE(world.find("Gadget/a"));
-  EXPECT_FALSE(world.find("Gadget/b"));
-}
-
-TEST(Cycles, ARingIsRefusedAndShown) {
-  World world;
-  refuse_cycles(world.api(), world.kinds, world.store());
-  const std::string head = "{apiVersion: test.gantry.dev/v1, kind: Gadget, metadata: {name: ";
-  world.apply(head + "a}, spec: {dependsOn: [{kind: Gadget, name: b}]}}");
-  world.apply(head + "b}, spec: {dependsOn: [{name: c}]}}");
-  try {
-    world.apply(head + "c}, spec: {dependsOn: [{kind: Gadget, name: other}, {kind: Gadget, name: a}]}}");
-    FAIL() << "a ring was accepted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::Invalid);
-    ASSERT_EQ(error.causes.size(), 1u);
-    EXPECT_EQ(error.causes[0].field, "spec.dependsOn[1]");
-    EXPECT_THAT(error.causes[0].message, HasSubstr("Gadget/c -> Gadget/a -> Gadget/b -> Gadget/c"));
-  }
-  EXPECT_THROW(world.apply(head + "self}, spec: {dependsOn: [{name: self}]}}"), Error);
-}
-
-TEST(Controller, AChangeOfASecretWakesWhoeverRefersToIt) {
-  World world;
-  world.apply(R"(
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: web}
-spec: {secretRef: {name: token}}
----
-apiVersion: test.gantry.dev/v1
-kind: Gadget
-metadata: {name: other}
-)");
-  world.settle();
-  std::vector<std::string> looked;
-  world.process().gadgets->before_observe = [&](const Subject& subject) { looked.push_back(subject.key().name); };
-  world.apply("{apiVersion: v1, kind: Secret, metadata: {name: token}, stringData: {a: b}}");
-  world.settle();
-  EXPECT_THAT(looked, ElementsAre("web"));
-  world.apply("{apiVersion: v1, kind: Secret, metadata: {name: token}, stringData: {a: c}}");
-  world.settle();
-  EXPECT_THAT(looked, ElementsAre("web", "web"));
-}
-
 TEST(Controller, AKindThatNobodyServesYetSaysSo) {
   World world;
   world.apply("{apiVersion: gantry.dev/v1alpha1, kind: Provider, metadata: {name: hetzner}, spec: {type: hetzner}}");
@@ -444,39 +326,6 @@ TEST(Controller, EachStepIsAnEvent) {
   const json::Value event = world.events("Created")[0];
   EXPECT_EQ(event.at({"involvedObject", "kind"})->as_string(), "Gadget");
   EXPECT_EQ(event.at({"involvedObject", "uid"})->as_string(), world.find("Gadget/web")->meta().uid);
-}
-
-TEST(Planner, ShowsWhatWouldBeDoneAndDoesNothing) {
-  World world;
-  world.apply(kWeb);
-  world.settle();
-  const auto revision = world.store().revision();
-  const auto mutations = world.cloud.mutations;
-  const object::ObjectPtr live = world.find("Gadget/web");
-  json::Value changed = live->decode();
-  changed["spec"]["size"] = 7;
-  json::Value fresh = json::parse(
-      R"({"apiVersion":"test.gantry.dev/v1","kind":"Gadget","metadata":{"name":"new","namespace":"default"},"spec":{"parts":1,"size":1}})");
-  std::vector<api::PlanItem> items;
-  items.push_back({live->key(), live, changed});
-  items.push_back({live->key(), live, live->decode()});
-  items.push_back({world.key("Gadget/new"), nullptr, fresh});
-  items.push_back({live->key(), live, {}});
-  items.push_back({world.key("Secret/s"), nullptr, fresh});
-  const auto plans = world.run(world.plane().plan(std::move(items)));
-  ASSERT_EQ(plans.size(), 5u);
-  const json::Array& update = plans[0].find("actions")->as_array();
-  ASSERT_EQ(update.size(), 2u);
-  EXPECT_EQ(update[0].string_or("verb"), "Update");
-  EXPECT_EQ(update[0].at({"before", "size"})->as_int(), 3);
-  EXPECT_EQ(update[0].at({"after", "size"})->as_int(), 7);
-  EXPECT_THAT(plans[1].find("actions")->as_array(), IsEmpty());
-  EXPECT_EQ(plans[2].find("actions")->as_array()[0].string_or("verb"), "Create");
-  EXPECT_EQ(plans[3].find("actions")->as_array()[0].string_or("verb"), "Delete");
-  EXPECT_TRUE(plans[3].find("actions")->as_array()[0].bool_or("destructive", false));
-  EXPECT_TRUE(plans[4].is_null());
-  EXPECT_EQ(world.store().revision(), revision);
-  EXPECT_EQ(world.cloud.mutations, mutations);
 }
 
 }  // namespace
