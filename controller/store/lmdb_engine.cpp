@@ -51,9 +51,6 @@ class Transaction {
 class LmdbEngine final : public Engine {
  public:
   explicit LmdbEngine(const std::string& folder) : folder_(folder), file_(folder + "/data.mdb") { open(); }
-  ~LmdbEngine() override {
-    if (env_) mdb_env_close(env_);
-  }
 
   Counters counters() const override { return state_.counters; }
   void scan(RowVisitor& visitor) override;
@@ -61,6 +58,9 @@ class LmdbEngine final : public Engine {
   std::uint64_t bytes() const override { return bytes_; }
 
  private:
+  struct Closed {
+    void operator()(MDB_env* env) const { mdb_env_close(env); }
+  };
   void open();
   void begin_store();
   StateRecord read_state(MDB_txn* txn) const;
@@ -75,6 +75,7 @@ class LmdbEngine final : public Engine {
 
   std::string folder_;
   std::string file_;
+  std::unique_ptr<MDB_env, Closed> owned_;  // also when opening fails halfway
   MDB_env* env_ = nullptr;
   MDB_dbi rows_ = 0;
   MDB_dbi main_ = 0;
@@ -108,6 +109,7 @@ void LmdbEngine::open() {
     }
   }
   check(mdb_env_create(&env_), "opening");
+  owned_.reset(env_);
   check(mdb_env_set_maxdbs(env_, 1), "opening");
   check(mdb_env_set_mapsize(env_, std::max(kFirstMap, static_cast<std::size_t>(info.st_size) * 2)), "opening");
   const int code = mdb_env_open(env_, folder_.c_str(), MDB_NOTLS, 0600);
