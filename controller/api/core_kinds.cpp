@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/object/field_error.hpp"
 
 namespace gantry::api {

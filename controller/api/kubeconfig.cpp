@@ -1,6 +1,6 @@
 #include "controller/api/kubeconfig.hpp"
 
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/yaml.hpp"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/api/status.hpp"
 #include "controller/base/clock.hpp"
 

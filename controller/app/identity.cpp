@@ -1,6 +1,6 @@
 #include "controller/app/identity.hpp"
 
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/json.hpp"
 #include "controller/base/log.hpp"
@@ -73,9 +73,9 @@ void write_admin_kubeconfig(const std::string& data_dir, const std::string& url,
     // Without TLS there is no certificate to show; kubectl sends tokens over plain HTTP to loopback only when told to.
     user.set("token", identity.admin_token.reveal());
   } else {
-    cluster.set("certificate-authority-data", api::base64_encode(identity.authority));
-    user.set("client-certificate-data", api::base64_encode(identity.admin_certificate));
-    user.set("client-key-data", api::base64_encode(identity.admin_key.reveal()));
+    cluster.set("certificate-authority-data", base64_encode(identity.authority));
+    user.set("client-certificate-data", base64_encode(identity.admin_certificate));
+    user.set("client-key-data", base64_encode(identity.admin_key.reveal()));
   }
   const json::Value config{json::Object{
       {"apiVersion", "v1"},

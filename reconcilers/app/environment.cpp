@@ -1,10 +1,9 @@
 #include "reconcilers/app/environment.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <map>
 
+#include "controller/base/base64.hpp"
 #include "controller/base/log.hpp"
 #include "controller/object/jsonpath.hpp"
 
@@ -22,18 +21,6 @@ const Resource& secrets() {
 const Resource& config_maps() {
   static const Resource resource = Resource::of("", "configmaps");
   return resource;
-}
-
-std::string decoded_base64(const std::string& text) {
-  std::string out(text.size(), '\0');
-  const int length =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (length < 0) return {};
-  const auto padding =
-      static_cast<std::size_t>(std::count(text.end() - std::min<std::ptrdiff_t>(2, std::ssize(text)), text.end(), '='));
-  out.resize(static_cast<std::size_t>(length) - padding);
-  return out;
 }
 
 object::KindPtr kind_named(const object::KindTable& kinds, std::string_view kind) {
@@ -108,7 +95,7 @@ class Resolver {
   static Secret read(const Resource& resource, const json::Value& value) {
     const std::string text = value.is_string() ? value.as_string() : std::string();
     if (resource != secrets()) return Secret(text);
-    std::string plain = decoded_base64(text);
+    std::string plain = base64_decode(text).value_or(std::string());
     log::redact(plain);
     return Secret(std::move(plain));
   }

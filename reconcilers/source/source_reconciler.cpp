@@ -1,10 +1,9 @@
 #include "reconcilers/source/source_reconciler.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <filesystem>
 
+#include "controller/base/base64.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "controller/base/parallel.hpp"
@@ -84,14 +83,7 @@ std::size_t line_of(const std::string& folder, const Manifest& manifest, const E
 std::string decoded(const json::Value* secret, const char* key) {
   const json::Value* value = secret ? secret->at({"data", key}) : nullptr;
   if (!value || !value->is_string()) return {};
-  const std::string& text = value->as_string();
-  std::string out(text.size(), '\0');
-  const int length =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (length < 0) return {};
-  out.resize(static_cast<std::size_t>(length));
-  while (out.size() > 0 && out.back() == '\0') out.pop_back();
+  std::string out = base64_decode(value->as_string()).value_or(std::string());
   log::redact(out);
   return out;
 }

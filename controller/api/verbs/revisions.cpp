@@ -1,6 +1,6 @@
 #include "controller/api/verbs/revisions.hpp"
 
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/api/status.hpp"
 
 namespace gantry::api::verbs {

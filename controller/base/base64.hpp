@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace gantry::api {
+namespace gantry {
 
 enum class Alphabet { Standard, Url };
 
@@ -13,4 +13,4 @@ std::string base64_encode(std::string_view bytes, Alphabet alphabet = Alphabet::
 // Null when text is not base64 of that alphabet. Line breaks are skipped, padding may be missing in URL form only.
 std::optional<std::string> base64_decode(std::string_view text, Alphabet alphabet = Alphabet::Standard);
 
-}  // namespace gantry::api
+}  // namespace gantry

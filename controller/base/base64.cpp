@@ -1,9 +1,9 @@
-#include "controller/api/base64.hpp"
+#include "controller/base/base64.hpp"
 
 #include <array>
 #include <cstdint>
 
-namespace gantry::api {
+namespace gantry {
 namespace {
 
 constexpr std::string_view kStandard = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -63,4 +63,4 @@ std::optional<std::string> base64_decode(std::string_view text, Alphabet alphabe
   return out;
 }
 
-}  // namespace gantry::api
+}  // namespace gantry
