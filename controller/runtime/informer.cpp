@@ -43,6 +43,7 @@ Task<> Informer::stop() {
   if (stream_) stream_->close();
   moved_.notify_all();
   co_await gate_.close();
+  stream_.reset();
 }
 
 Task<> Informer::run(Gate::Pass pass) {
@@ -57,6 +58,7 @@ Task<> Informer::run(Gate::Pass pass) {
     } catch (const std::exception& error) {
       failure = Error(ErrorCode::Internal, error.what());
     }
+    stream_.reset();
     if (failure && !stopping_) co_await pause(*failure);
   }
 }
@@ -146,7 +148,6 @@ Task<> Informer::follow() {
     if (changes.empty()) break;
     failures_ = 0;
   }
-  stream_.reset();
 }
 
 void Informer::set_revision(Revision revision) {
