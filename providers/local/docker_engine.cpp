@@ -24,7 +24,28 @@ std::string message_in(std::string_view body) {
 
 }  // namespace
 
-DockerEngine::DockerEngine(Reactor& reactor, std::string socket_path) : transport_(reactor, std::move(socket_path)) {}
+DockerEngine::DockerEngine(Reactor& reactor, std::string socket_path)
+    : reactor_(reactor), endpoint_{.kind = http::Endpoint::Kind::Unix, .host = std::move(socket_path)} {}
+
+void DockerEngine::close() {
+  closed_ = true;
+  for (const auto& each : std::exchange(open_, {})) {
+    if (const auto connection = each.lock()) connection->close();
+  }
+}
+
+Task<std::shared_ptr<http::Connection>> DockerEngine::connect(Duration timeout) {
+  if (closed_) throw Error(ErrorCode::Cancelled, "shutting down");
+  auto connection = co_await http::Connection::open(reactor_, endpoint_, nullptr, reactor_.now() + timeout);
+  std::erase_if(open_, [](const auto& each) { return each.expired(); });
+  open_.push_back(connection);
+  co_return connection;
+}
+
+Task<http::Response> DockerEngine::send(http::Request question) {
+  const auto connection = co_await connect(question.timeout);
+  co_return co_await connection->exchange(std::move(question));
+}
 
 Error DockerEngine::unreachable(std::string_view doing, const Error& cause) const {
   const bool timeout = cause.code() == ErrorCode::Timeout;
@@ -46,7 +67,7 @@ void DockerEngine::refuse(std::string_view doing, int status, std::string_view b
 }
 
 Task<> DockerEngine::agree_on_version() {
-  const http::Response answer = co_await transport_.send({.url = "/version"});
+  const http::Response answer = co_await send({.url = "/version"});
   if (answer.status != 200)
     throw Error(ErrorCode::Unavailable, "it answered " + std::to_string(answer.status) + " when asked for its version");
   const json::Value version = json::parse(answer.body);
@@ -75,7 +96,7 @@ Task<std::string> DockerEngine::text(std::string_view doing, std::string method,
     question.timeout = timeout;
     question.body = std::move(body);
     if (!content_type.empty()) question.headers.emplace_back("Content-Type", std::move(content_type));
-    answer = co_await transport_.send(std::move(question));
+    answer = co_await send(std::move(question));
   } catch (const Error& error) {
     failure = unreachable(what, error);
   }
@@ -100,7 +121,10 @@ Task<std::unique_ptr<http::ResponseStream>> DockerEngine::stream(std::string_vie
   std::unique_ptr<http::ResponseStream> opened;
   std::optional<Error> failure;
   try {
-    opened = co_await transport_.stream(co_await request("GET", std::move(path)));
+    http::Request question = co_await request("GET", std::move(path));
+    auto connection = co_await connect(question.timeout);
+    http::Head head = co_await connection->begin(std::move(question));
+    opened = std::make_unique<http::ResponseStream>(std::move(connection), std::move(head));
   } catch (const Error& error) {
     failure = unreachable(what, error);
   }

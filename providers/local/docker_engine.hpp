@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/base/error.hpp"
 #include "controller/base/json.hpp"
@@ -25,15 +26,22 @@ class DockerEngine {
                          std::string content_type = {}, std::string body = {});
   Task<std::unique_ptr<http::ResponseStream>> stream(std::string_view doing, std::string path);
 
-  const std::string& socket_path() const { return transport_.socket_path(); }
+  // Whatever is under way ends with Error(Cancelled), and so does all that is begun afterwards.
+  void close();
+  const std::string& socket_path() const { return endpoint_.host; }
 
  private:
   Task<http::Request> request(std::string method, std::string path);
   Task<> agree_on_version();
   [[noreturn]] void refuse(std::string_view doing, int status, std::string_view body) const;
   Error unreachable(std::string_view doing, const Error& cause) const;
+  Task<std::shared_ptr<http::Connection>> connect(Duration timeout);
+  Task<http::Response> send(http::Request question);
 
-  http::UnixTransport transport_;
+  Reactor& reactor_;
+  http::Endpoint endpoint_;
+  std::vector<std::weak_ptr<http::Connection>> open_;
+  bool closed_ = false;
   std::string version_;  // "1.41"; empty until agreed upon
 };
 

@@ -96,7 +96,7 @@ Task<> DockerHost::open() {
 
 Task<> DockerHost::close() {
   closing_ = true;
-  if (events_) events_->close();
+  engine_.close();
   wake_.notify_all();
   for (auto& [id, held] : held_) held->changed.notify_all();
   co_await gate_.close();
@@ -121,11 +121,10 @@ void DockerHost::tell(const Held& held) {
 void DockerHost::use_docker() {
   wake_.notify_all();
   if (std::exchange(used_, true) || closing_) return;
-  reactor_.spawn(follow());
+  reactor_.spawn(follow(gate_.enter()));
 }
 
-Task<> DockerHost::follow() {
-  const auto pass = gate_.enter();
+Task<> DockerHost::follow(Gate::Pass) {
   Duration pause = kRetryFirst;
   while (!closing_) {
     std::optional<Error> failure;
@@ -217,7 +216,7 @@ void DockerHost::adopt(const json::Value& container) {
   // A container that was made, and its start cut off by our end: everything needed is in it.
   if (only_created(container) && !held->starting && !closing_) {
     held->starting = true;
-    reactor_.spawn(finish_start(held));
+    reactor_.spawn(finish_start(held, gate_.enter()));
   }
   const bool changed = known.state != fresh.state || known.container_id != fresh.container_id;
   fresh.stopping = held->stopping && fresh.state != Instance::State::Exited;
@@ -342,10 +341,9 @@ Task<> DockerHost::start_container(HeldPtr held) {
 }
 
 // For a container whose start was cut off by our end.
-Task<> DockerHost::finish_start(HeldPtr held) {
+Task<> DockerHost::finish_start(HeldPtr held, Gate::Pass) {
   std::optional<Error> failure;
   try {
-    const auto pass = gate_.enter();
     co_await start_container(held);
   } catch (const Error& error) {
     failure = error;
@@ -393,13 +391,12 @@ Task<> DockerHost::stop(std::string id) {
   held->stopping = true;
   held->instance.stopping = true;
   // Docker answers when the container has ended; whoever asked hears of that as a change.
-  reactor_.spawn(stop_container(held));
+  reactor_.spawn(stop_container(held, gate_.enter()));
 }
 
-Task<> DockerHost::stop_container(HeldPtr held) {
+Task<> DockerHost::stop_container(HeldPtr held, Gate::Pass) {
   std::optional<Error> failure;
   try {
-    const auto pass = gate_.enter();
     // Without t, Docker takes the grace that was given when the container was made.
     co_await engine_.call("stopping the container", "POST", "/containers/" + held->instance.container_id + "/stop", {},
                           std::chrono::hours(1));

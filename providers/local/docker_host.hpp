@@ -59,7 +59,7 @@ class DockerHost final : public WorkloadHost {
   std::string filters(std::string_view key, std::string_view value) const;
   HeldPtr find(const std::string& id) const;
   void use_docker();
-  Task<> follow();
+  Task<> follow(Gate::Pass pass);
   Task<> follow_once();
   Task<> handle(std::string_view line);
   Task<> list_all();
@@ -69,8 +69,8 @@ class DockerHost final : public WorkloadHost {
   Task<> run(HeldPtr held, InstanceSpec spec);
   Task<> make_container(HeldPtr held, const InstanceSpec& spec);
   Task<> start_container(HeldPtr held);
-  Task<> finish_start(HeldPtr held);
-  Task<> stop_container(HeldPtr held);
+  Task<> finish_start(HeldPtr held, Gate::Pass pass);
+  Task<> stop_container(HeldPtr held, Gate::Pass pass);
   Task<> keep_logs(const HeldPtr& held);
   Task<> forget(HeldPtr held);
   Task<> settle(HeldPtr held);

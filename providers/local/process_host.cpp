@@ -161,10 +161,11 @@ ProcessHost::Sighting ProcessHost::look_at(const std::string& folder) {
 void ProcessHost::look_soon(const HeldPtr& held) {
   if (closing_) return;
   held->look_again = true;
-  if (!held->looking) reactor_.spawn(keep_looking(held));
+  if (!held->looking) reactor_.spawn(keep_looking(held, gate_.enter()));
 }
 
-Task<> ProcessHost::keep_looking(HeldPtr held) {
+// Holds its pass from the moment it is spawned: close() waits also for those that have not begun.
+Task<> ProcessHost::keep_looking(HeldPtr held, Gate::Pass) {
   try {
     co_await look(held);
   } catch (const Error& error) {

@@ -72,7 +72,7 @@ class ProcessHost final : public WorkloadHost {
   void watch_folder(const HeldPtr& held);
   void watch_supervisor(const HeldPtr& held, pid_t pid, Fd pidfd);
   void look_soon(const HeldPtr& held);
-  Task<> keep_looking(HeldPtr held);
+  Task<> keep_looking(HeldPtr held, Gate::Pass pass);
   Task<> launch(HeldPtr held, InstanceSpec spec);
   void wish_for_old_ports(InstanceSpec& spec) const;
   Task<> settle(HeldPtr held);
