@@ -10,6 +10,7 @@
 
 #include "controller/base/files.hpp"
 #include "controller/base/yaml.hpp"
+#include "crds/local_paths.hpp"
 
 namespace gantry::app {
 namespace {
@@ -66,13 +67,9 @@ class Quickstart {
     const std::string name = object.find("metadata")->string_or("name");
     const std::string ns =
         kind->namespaced ? object.find("metadata")->string_or("namespace", "default") : std::string();
-    // A relative folder means beside the manifest.
-    if (const json::Value* path = object.at({"spec", "directory", "path"});
-        path && !path->as_string().starts_with('/')) {
-      const std::string absolute = (fs::absolute(options_.manifests) / path->as_string()).lexically_normal().string();
-      object["spec"]["directory"]["path"] = absolute;
-      out_ << "Manifests are watched in " << absolute << "\n";
-    }
+    crds::make_paths_absolute(object, fs::absolute(options_.manifests).string());
+    if (const json::Value* path = object.at({"spec", "directory", "path"}))
+      out_ << "Manifests are watched in " << path->as_string() << "\n";
     const object::Key key{kind->resource, ns, name};
     co_await process_.client().patch(key, api::PatchType::Apply, std::move(object),
                                      {.field_manager = "gantry", .force = true});

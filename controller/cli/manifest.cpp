@@ -6,6 +6,7 @@
 
 #include "controller/base/files.hpp"
 #include "controller/cli/fetch.hpp"
+#include "crds/local_paths.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -142,6 +143,10 @@ class Reader {
       }
     }
     manifest.object = std::move(value);
+    std::error_code none;
+    if (std::filesystem::is_regular_file(source, none)) {
+      crds::make_paths_absolute(manifest.object, std::filesystem::absolute(source, none).parent_path().string());
+    }
     manifests_.push_back(std::move(manifest));
   }
 

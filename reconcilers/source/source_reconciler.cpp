@@ -8,6 +8,7 @@
 #include "controller/base/log.hpp"
 #include "controller/base/parallel.hpp"
 #include "controller/base/yaml.hpp"
+#include "crds/local_paths.hpp"
 
 namespace gantry::reconcilers::source {
 
@@ -56,15 +57,7 @@ json::Value marked(const Manifest& manifest, const std::string& ns, const std::s
   metadata["annotations"][kFileAnnotation] = manifest.file + ":" + std::to_string(manifest.line);
   metadata["annotations"][kHashAnnotation] = manifest.hash;
   object.as_object().erase("status");
-  if (json::Value* spec = object.find("spec")) {
-    json::Value* source = spec->find("source");
-    json::Value* code = source ? source->find("code") : nullptr;
-    json::Value* path = code ? code->find("path") : nullptr;
-    if (path && path->is_string() && !path->as_string().starts_with('/')) {
-      const auto beside = std::filesystem::path(files::join(folder, manifest.file)).parent_path() / path->as_string();
-      *path = beside.lexically_normal().string();
-    }
-  }
+  crds::make_paths_absolute(object, files::directory_of(files::join(folder, manifest.file)));
   return object;
 }
 
