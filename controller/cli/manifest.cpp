@@ -1,5 +1,6 @@
 #include "controller/cli/manifest.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <istream>
 #include <iterator>
