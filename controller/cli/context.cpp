@@ -124,18 +124,15 @@ void Context::confirm(const std::string& question, const std::string& word) {
 
 std::span<const Flag> global_flags() {
   static constexpr Flag kFlags[] = {
-      {.name = "namespace", .letter = 'n', .value = "NAME", .help = "the namespace to look in", .otherwise = {}},
-      {.name = "context", .value = "NAME", .help = "the context of the kubeconfig to use", .otherwise = {}},
-      {.name = "kubeconfig",
-       .value = "FILE",
-       .help = "how to reach the server (else $KUBECONFIG, ~/.kube/config)",
-       .otherwise = {}},
+      {.name = "namespace", .letter = 'n', .value = "NAME", .help = "the namespace to look in"},
+      {.name = "context", .value = "NAME", .help = "the context of the kubeconfig to use"},
+      {.name = "kubeconfig", .value = "FILE", .help = "how to reach the server (else $KUBECONFIG, ~/.kube/config)"},
       {.name = "request-timeout",
        .value = "TIME",
        .help = "give up on a single request after this long",
        .otherwise = "30s"},
-      {.name = "no-color", .value = {}, .help = "no colours, even on a terminal", .otherwise = {}},
-      {.name = "help", .letter = 'h', .value = {}, .help = "explain this command", .otherwise = {}, .sourced = false},
+      {.name = "no-color", .help = "no colours, even on a terminal"},
+      {.name = "help", .letter = 'h', .help = "explain this command", .sourced = false},
   };
   return kFlags;
 }

@@ -118,7 +118,7 @@ const std::vector<ResourcePtr>& Discovery::all() {
 }
 
 void Discovery::refresh() {
-  Request core{.path = "/api", .accept = std::string(kAggregated), .content_type = {}, .body = {}};
+  Request core{.path = "/api", .accept = std::string(kAggregated)};
   Request groups = core;
   groups.path = "/apis";
   const auto answers = server_.send_all({core, groups});

@@ -43,10 +43,8 @@ inline constexpr Flag kFilenameFlag{.name = "filename",
                                     .letter = 'f',
                                     .value = "FILE",
                                     .help = "a file, a folder, a URL, or - for standard input; may be repeated",
-                                    .otherwise = {},
                                     .repeated = true,
                                     .sourced = false};
-inline constexpr Flag kRecursiveFlag{
-    .name = "recursive", .letter = 'R', .value = {}, .help = "folders with all that is below them", .otherwise = {}};
+inline constexpr Flag kRecursiveFlag{.name = "recursive", .letter = 'R', .help = "folders with all that is below them"};
 
 }  // namespace gantry::cli

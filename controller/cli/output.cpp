@@ -101,10 +101,9 @@ void print_value(Context& context, const Output& output, const json::Value& valu
 }
 
 json::Value list_of(std::vector<json::Value> items) {
-  return json::Object{{"apiVersion", "v1"},
-                      {"items", json::Array(std::move(items))},
-                      {"kind", "List"},
-                      {"metadata", json::Object{{"resourceVersion", ""}}}};
+  json::Object list{{"apiVersion", "v1"}, {"kind", "List"}, {"metadata", json::Object{{"resourceVersion", ""}}}};
+  list.set("items", json::Array(std::move(items)));  // a braced list would copy them
+  return list;
 }
 
 void drop_managed_fields(json::Value& object) {

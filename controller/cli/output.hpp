@@ -18,8 +18,7 @@ struct Output {
 inline constexpr Flag kOutputFlag{.name = "output",
                                   .letter = 'o',
                                   .value = "FORM",
-                                  .help = "wide, yaml, json, name, jsonpath=TEMPLATE or custom-columns=HEAD:PATH,...",
-                                  .otherwise = {}};
+                                  .help = "wide, yaml, json, name, jsonpath=TEMPLATE or custom-columns=HEAD:PATH,..."};
 
 // Reads --output. Throws UsageError with the nearest match.
 Output output_of(const Flags& flags);

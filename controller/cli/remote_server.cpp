@@ -25,10 +25,8 @@ std::string warning_text(std::string_view header) {
 }
 
 Response to_response(http::Response answer) {
-  Response response{.status = answer.status,
-                    .content_type = answer.header("Content-Type"),
-                    .warnings = {},
-                    .body = std::move(answer.body)};
+  Response response{
+      .status = answer.status, .content_type = answer.header("Content-Type"), .body = std::move(answer.body)};
   for (const auto& [name, value] : answer.headers) {
     if (name == "Warning" || name == "warning") response.warnings.push_back(warning_text(value));
   }
@@ -100,12 +98,8 @@ class RemoteServer final : public Server {
   }
 
   http::Request to_http(const Request& request) const {
-    http::Request out{.method = request.method,
-                      .url = request.path,
-                      .headers = {},
-                      .body = request.body,
-                      .timeout = timeout_,
-                      .body_max = kBodyMax};
+    http::Request out{
+        .method = request.method, .url = request.path, .body = request.body, .timeout = timeout_, .body_max = kBodyMax};
     out.headers.emplace_back("Accept", request.accept);
     out.headers.emplace_back("User-Agent", "gantry");
     if (!request.content_type.empty()) out.headers.emplace_back("Content-Type", request.content_type);
@@ -141,8 +135,7 @@ class RemoteServer final : public Server {
     const auto stream = co_await client_.stream(std::move(request));
     answered_ = true;
     if (stream->status() != 200) {
-      Response refusal{
-          .status = stream->status(), .content_type = {}, .warnings = {}, .body = co_await stream->rest(1 << 20)};
+      Response refusal{.status = stream->status(), .body = co_await stream->rest(1 << 20)};
       throw refusal.error();
     }
     bool late = false;

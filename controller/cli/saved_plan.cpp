@@ -41,7 +41,7 @@ std::vector<Manifest> manifests_of_plan(Context& context, const std::string& fil
         context.discovery().of_kind(manifest.object.string_or("apiVersion"), manifest.object.string_or("kind"));
     manifest.ns = metadata_of(manifest.object, "namespace");
     manifest.name = metadata_of(manifest.object, "name");
-    reads.push_back({.path = manifest.path(), .content_type = {}, .body = {}});
+    reads.push_back({.path = manifest.path()});
     manifests.push_back(std::move(manifest));
   }
   const std::vector<Response> now = context.server().send_all(reads);

@@ -24,7 +24,8 @@ class ApplyTest : public testing::Test {
   }
   void updates(const std::string& name, const std::string& before, const std::string& after) {
     gantry.on(std::string("GET ") + kDefault + name, app(name, before));
-    gantry.on(std::string("PATCH ") + kDefault + name + kOptions, app(name, after));
+    const std::string spec = before == after ? "" : R"("spec":{"replicas":1})";
+    gantry.on(std::string("PATCH ") + kDefault + name + kOptions, app(name, after, spec));
   }
 
   CommandLine gantry;
@@ -47,6 +48,13 @@ TEST_F(ApplyTest, SaysWhatBecameOfEachObject) {
   EXPECT_EQ(
       patch.body,
       R"({"apiVersion":"gantry.dev/v1alpha1","kind":"App","metadata":{"name":"a","namespace":"default"},"spec":{"replicas":1}})");
+}
+
+TEST_F(ApplyTest, WhatTheControllerWritesMeanwhileIsNoChangeOfOurs) {
+  gantry.on(std::string("GET ") + kDefault + "a", app("a", "3", R"("spec":{"replicas":1})"));
+  gantry.on(std::string("PATCH ") + kDefault + "a" + kOptions,
+            app("a", "4", R"("spec":{"replicas":1},"status":{"readyReplicas":1})"));
+  EXPECT_EQ(gantry.run("apply -f -", manifest("a")).out, "app.gantry.dev/a unchanged\n");
 }
 
 TEST_F(ApplyTest, ReadsFoldersInOrderAndStandardInput) {

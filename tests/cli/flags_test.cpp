@@ -12,13 +12,13 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 const std::vector<Flag> kKnown = {
-    {.name = "output", .letter = 'o', .value = "FORM", .help = {}, .otherwise = "table"},
-    {.name = "watch", .letter = 'w', .value = {}, .help = {}, .otherwise = {}},
-    {.name = "all-namespaces", .letter = 'A', .value = {}, .help = {}, .otherwise = {}},
-    {.name = "filename", .letter = 'f', .value = "FILE", .help = {}, .otherwise = {}, .repeated = true},
-    {.name = "timeout", .value = "TIME", .help = {}, .otherwise = "30s"},
-    {.name = "tail", .value = "N", .help = {}, .otherwise = "-1"},
-    {.name = "all", .value = {}, .help = {}, .otherwise = {}, .sourced = false},
+    {.name = "output", .letter = 'o', .value = "FORM", .otherwise = "table"},
+    {.name = "watch", .letter = 'w'},
+    {.name = "all-namespaces", .letter = 'A'},
+    {.name = "filename", .letter = 'f', .value = "FILE", .repeated = true},
+    {.name = "timeout", .value = "TIME", .otherwise = "30s"},
+    {.name = "tail", .value = "N", .otherwise = "-1"},
+    {.name = "all", .sourced = false},
 };
 
 Flags parsed(std::vector<std::string> words, std::vector<Layer> layers = {}) {

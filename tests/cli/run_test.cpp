@@ -91,8 +91,7 @@ TEST(Run, OtherRoomsBringRows) {
                          .group = "Run",
                          .usage = "--data-dir DIR",
                          .summary = "Run the controller",
-                         .help = {},
-                         .flags = {{.name = "data-dir", .value = "DIR", .help = "where", .otherwise = {}}},
+                         .flags = {{.name = "data-dir", .value = "DIR", .help = "where"}},
                          .run = [](Context& context) {
                            context.out() << "in " << context.flags().text("data-dir");
                            return 7;

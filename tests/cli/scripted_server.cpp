@@ -33,7 +33,6 @@ class ScriptedServer final : public Server {
     if (found == script_.answers.end()) {
       return {.status = 404,
               .content_type = "application/json",
-              .warnings = {},
               .body = status(404, "NotFound", "unscripted: " + request.method + " " + request.path)};
     }
     std::vector<Response>& queue = found->second;

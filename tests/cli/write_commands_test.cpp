@@ -22,6 +22,8 @@ class DeleteTest : public testing::Test {
     gantry.on(std::string("GET ") + kApps + "?fieldSelector=metadata.name=" + name,
               R"({"metadata":{"resourceVersion":"9"},"items":[]})");
   }
+  // With a finalizer that takes its time.
+  void lingers(const std::string& name) { gantry.on(std::string("GET ") + kApps + "/" + name, app(name, "9")); }
   void lists(const std::string& query, const std::string& items) {
     gantry.on(std::string("GET ") + kApps + query, R"({"metadata":{},"items":[)" + items + "]}");
   }
@@ -30,6 +32,7 @@ class DeleteTest : public testing::Test {
 
 TEST_F(DeleteTest, SaysWhatWentAndWaitsUntilItIsGone) {
   deletes("web");
+  lingers("web");
   const Outcome outcome = gantry.run("delete app web");
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "app.gantry.dev \"web\" deleted\n");
@@ -39,10 +42,9 @@ TEST_F(DeleteTest, SaysWhatWentAndWaitsUntilItIsGone) {
 
 TEST_F(DeleteTest, WhatDoesNotGoInTimeIsNamedWithWhatHoldsIt) {
   deletes("web");
+  lingers("web");
   gantry.answers[std::string("GET ") + kApps + "?fieldSelector=metadata.name=web"] = {
       {.status = 200,
-       .content_type = {},
-       .warnings = {},
        .body =
            R"({"metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"web","uid":"u-web","finalizers":["gantry.dev/cleanup"]}}]})"}};
   const Outcome outcome = gantry.run("delete app web --timeout=5s");
@@ -52,11 +54,9 @@ TEST_F(DeleteTest, WhatDoesNotGoInTimeIsNamedWithWhatHoldsIt) {
 
 TEST_F(DeleteTest, DoesNotWaitForAnotherObjectOfTheSameName) {
   deletes("web");
+  lingers("web");
   gantry.answers[std::string("GET ") + kApps + "?fieldSelector=metadata.name=web"] = {
-      {.status = 200,
-       .content_type = {},
-       .warnings = {},
-       .body = R"({"metadata":{},"items":[{"metadata":{"name":"web","uid":"another"}}]})"}};
+      {.status = 200, .body = R"({"metadata":{},"items":[{"metadata":{"name":"web","uid":"another"}}]})"}};
   EXPECT_EQ(gantry.run("delete app web").code, 0);
 }
 
@@ -218,6 +218,20 @@ TEST(Plan, ReadsLikeTerraforms) {
   EXPECT_THAT(gantry.asked.back().body, HasSubstr(R"("items":[{"apiVersion":"gantry.dev/v1alpha1","kind":"App")"));
 }
 
+TEST(Plan, ManyManifestsAreAskedAboutInSeveralRequests) {
+  CommandLine gantry;
+  gantry.on(kPlans, R"({"items":[]})");
+  std::string list;
+  for (int i = 0; i < 3; ++i) {
+    list += R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c)" + std::to_string(i) +
+            R"("},"data":{"k":")" + std::string(900'000, 'x') + R"("}},)";
+  }
+  list.pop_back();
+  EXPECT_EQ(gantry.run("plan -f -", R"({"kind":"List","items":[)" + list + "]}").out, "No changes.\n");
+  EXPECT_EQ(gantry.requests(),
+            "POST /apis/plan.gantry.dev/v1alpha1/plans\nPOST /apis/plan.gantry.dev/v1alpha1/plans\n");
+}
+
 TEST(Plan, SaysWhenThereIsNothingToDo) {
   CommandLine gantry;
   gantry.on(kPlans, R"({"items":[{"object":{"kind":"App"},"change":"unchanged","fields":[],"plan":{"actions":[]}}]})");
@@ -242,7 +256,7 @@ TEST(Plan, CanBeKeptForApply) {
   gantry.on(std::string("GET ") + kApps + "/web", app("web", "3"));
   gantry.on(kPlans, R"({"items":[]})");
   gantry.on(std::string("PATCH ") + kApps + "/web?fieldManager=gantry&fieldValidation=Strict&force=false",
-            app("web", "4"));
+            app("web", "4", R"("spec":{"replicas":2})"));
   EXPECT_EQ(gantry.run("plan -f - --out " + files.path("p"), kManifest).code, 0);
   EXPECT_EQ(gantry.run("apply --plan " + files.path("p")).out, "app.gantry.dev/web configured\n");
 }

@@ -53,17 +53,9 @@ Command api_resources_command() {
           "  gantry api-resources\n"
           "  gantry api-resources --api-group=gantry.dev -o wide\n",
       .flags = {kOutputFlag,
-                {.name = "api-group",
-                 .value = "GROUP",
-                 .help = "of this group only; empty: core",
-                 .otherwise = {},
-                 .sourced = false},
-                {.name = "namespaced",
-                 .value = {},
-                 .help = "with namespaces (--namespaced=false: without)",
-                 .otherwise = {},
-                 .sourced = false},
-                {.name = "no-headers", .value = {}, .help = "rows only", .otherwise = {}}},
+                {.name = "api-group", .value = "GROUP", .help = "of this group only; empty: core", .sourced = false},
+                {.name = "namespaced", .help = "with namespaces (--namespaced=false: without)", .sourced = false},
+                {.name = "no-headers", .help = "rows only"}},
       .run = api_resources,
   };
 }

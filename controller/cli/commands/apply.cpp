@@ -20,12 +20,14 @@ int phase_of(const Manifest& manifest) {
   return manifest.resource->kind == "Secret" || manifest.resource->kind == "ConfigMap" ? 1 : 2;
 }
 
-// Equal but for what every write changes.
-bool same_content(json::Value one, json::Value other) {
+// Equal but for what every write changes, and what the controller may have written between our two requests.
+bool same_content(json::Value one, json::Value other, const json::Value& manifest) {
   for (json::Value* object : {&one, &other}) {
+    object->as_object().erase("status");
     json::Value* metadata = object->find("metadata");
     if (!metadata || !metadata->is_object()) continue;
     for (const std::string_view field : {"managedFields", "resourceVersion"}) metadata->as_object().erase(field);
+    if (!manifest.at({"metadata", "finalizers"})) metadata->as_object().erase("finalizers");
   }
   return one == other;
 }
@@ -120,7 +122,7 @@ class Apply {
     // What is there now tells "configured" from "unchanged".
     std::vector<Request> reads, writes;
     for (const Manifest* manifest : batch) {
-      reads.push_back({.path = manifest->path(), .content_type = {}, .body = {}});
+      reads.push_back({.path = manifest->path()});
       if (dry_run_ != "client") writes.push_back(patch(*manifest));
     }
     const std::vector<Response> before = context_.server().send_all(reads);
@@ -143,11 +145,11 @@ class Apply {
     std::string_view word = "configured";
     if (!before.ok()) {
       word = "created";
-    } else if (dry_run_ == "server") {
-      if (same_content(before.json(), object)) word = "unchanged";
-    } else if (dry_run_ == "none" &&
-               metadata_of(before.json(), "resourceVersion") == metadata_of(object, "resourceVersion")) {
-      word = "unchanged";
+    } else if (dry_run_ != "client") {
+      json::Value old = before.json();
+      const bool same_revision = metadata_of(old, "resourceVersion") == metadata_of(object, "resourceVersion");
+      const bool same = (same_revision && dry_run_ == "none") || same_content(std::move(old), object, manifest.object);
+      if (same) word = "unchanged";
     }
     if (output_.form == Output::Form::Table) say(manifest.label(), word);
     applied_.push_back({&manifest, std::move(object)});
@@ -298,7 +300,6 @@ Command apply_command() {
                 {.name = "plan",
                  .value = "FILE",
                  .help = "apply what `gantry plan --out FILE` showed, if nothing has moved since",
-                 .otherwise = {},
                  .sourced = false},
                 {.name = "dry-run",
                  .value = "HOW",
@@ -308,32 +309,21 @@ Command apply_command() {
                  .value = "HOW",
                  .help = "unknown and double fields: strict refuses, warn, ignore",
                  .otherwise = "strict"},
-                {.name = "force-conflicts",
-                 .value = {},
-                 .help = "take over fields that another manager owns",
-                 .otherwise = {}},
-                {.name = "prune",
-                 .value = {},
-                 .help = "remove what was applied before and is in no manifest now",
-                 .otherwise = {},
-                 .sourced = false},
+                {.name = "force-conflicts", .help = "take over fields that another manager owns"},
+                {.name = "prune", .help = "remove what was applied before and is in no manifest now", .sourced = false},
                 {.name = "selector",
                  .letter = 'l',
                  .value = "LABELS",
-                 .help = "with --prune: only among objects with these labels",
-                 .otherwise = {}},
+                 .help = "with --prune: only among objects with these labels"},
                 {.name = "all",
-                 .value = {},
                  .help = "with --prune: among all objects of the namespaces in the manifests",
-                 .otherwise = {},
                  .sourced = false},
-                {.name = "wait", .value = {}, .help = "return when everything is Ready", .otherwise = {}},
+                {.name = "wait", .help = "return when everything is Ready"},
                 {.name = "timeout", .value = "TIME", .help = "how long to wait", .otherwise = "5m"},
                 {.name = "output",
                  .letter = 'o',
                  .value = "FORM",
-                 .help = "print the objects: yaml, json, name, jsonpath=...",
-                 .otherwise = {}}},
+                 .help = "print the objects: yaml, json, name, jsonpath=..."}},
       .run = [](Context& context) { return Apply(context).run(); },
   };
 }

@@ -218,7 +218,6 @@ Command complete_command() {
       .group = {},
       .usage = "WORDS...",
       .summary = "What may stand where the cursor is",
-      .help = {},
       .flags = {},
       .run =
           [](Context& context) {

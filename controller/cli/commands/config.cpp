@@ -141,12 +141,8 @@ Command config_view_command() {
           "Examples:\n"
           "  gantry config view\n"
           "  gantry config view --show-origin\n",
-      .flags = {{.name = "show-origin",
-                 .value = {},
-                 .help = "list flags with the place their value comes from",
-                 .otherwise = {},
-                 .sourced = false},
-                {.name = "raw", .value = {}, .help = "with keys and tokens", .otherwise = {}, .sourced = false},
+      .flags = {{.name = "show-origin", .help = "list flags with the place their value comes from", .sourced = false},
+                {.name = "raw", .help = "with keys and tokens", .sourced = false},
                 kOutputFlag},
       .run = view,
   };

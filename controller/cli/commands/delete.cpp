@@ -8,6 +8,8 @@
 namespace gantry::cli {
 namespace {
 
+constexpr std::size_t kBatch = 500;
+
 struct Doomed {
   ResourcePtr resource;
   std::string ns;
@@ -15,6 +17,12 @@ struct Doomed {
   std::string uid;  // as the server answered
   std::string path() const { return resource->path(ns, name); }
 };
+
+// In the reverse order of apply: what others use goes last.
+int phase_of(const Doomed& one) {
+  if (!one.resource->group.empty()) return 0;
+  return one.resource->kind == "Namespace" ? 2 : 1;
+}
 
 class Delete {
  public:
@@ -33,14 +41,18 @@ class Delete {
       return kOk;
     }
     if (flags_.on("all") && dry_run_ == "none") ask_about(doomed);
-    for (Doomed& one : doomed) remove(one);
+    for (std::size_t first = 0; first < doomed.size();) {
+      std::size_t end = first;  // of the next batch: objects of one phase are deleted side by side
+      while (end < doomed.size() && end - first < kBatch && phase_of(doomed[end]) == phase_of(doomed[first])) ++end;
+      remove(std::span(doomed).subspan(first, end - first));
+      first = end;
+    }
     const bool gone = !flags_.on("wait") || dry_run_ != "none" || wait(doomed);
     if (failed_) return done_ ? kPartlyDone : kFailed;
     return gone ? kOk : kTimedOut;
   }
 
  private:
-  // In the reverse order of apply: what others use goes last.
   std::vector<Doomed> from_manifests() {
     std::vector<Doomed> doomed;
     for (const Manifest& manifest : read_manifests(context_, flags_.all("filename"), flags_.on("recursive"))) {
@@ -52,9 +64,7 @@ class Delete {
       doomed.push_back({manifest.resource, manifest.ns, manifest.name, {}});
     }
     std::ranges::reverse(doomed);
-    std::ranges::stable_sort(doomed, {}, [](const Doomed& one) {
-      return one.resource->group.empty() ? one.resource->kind == "Namespace" ? 2 : 1 : 0;
-    });
+    std::ranges::stable_sort(doomed, {}, phase_of);
     return doomed;
   }
 
@@ -86,12 +96,24 @@ class Delete {
         "These " + std::to_string(doomed.size()) + " objects and the real things behind them will be deleted.", word);
   }
 
-  void remove(Doomed& one) {
-    if (dry_run_ == "client") return say(one);
+  void remove(std::span<Doomed> batch) {
+    if (dry_run_ == "client") {
+      for (const Doomed& one : batch) say(one);
+      return;
+    }
     json::Value options = json::Object{{"propagationPolicy", propagation_}};
     if (dry_run_ == "server") options["dryRun"] = json::Array{"All"};
-    const Response answer = context_.server().send(
-        {.method = "DELETE", .path = one.path(), .content_type = std::string(kJson), .body = json::dump(options)});
+    std::vector<Request> requests;
+    for (const Doomed& one : batch) {
+      requests.push_back(
+          {.method = "DELETE", .path = one.path(), .content_type = std::string(kJson), .body = json::dump(options)});
+    }
+    const std::vector<Response> answers = context_.server().send_all(requests);
+    for (std::size_t i = 0; i < batch.size(); ++i) note(batch[i], answers[i]);
+    context_.out().flush();
+  }
+
+  void note(Doomed& one, const Response& answer) {
     context_.print_warnings(answer);
     if (answer.status == 404 && flags_.on("ignore-not-found")) return;
     if (!answer.ok()) {
@@ -115,15 +137,25 @@ class Delete {
                                                 : "")
                      << "\n";
     }
-    context_.out().flush();
+  }
+
+  // Most are gone at once: one look at all of them, then only the others are watched.
+  std::vector<Doomed> still_there(const std::vector<Doomed>& doomed) {
+    std::vector<Request> reads;
+    for (const Doomed& one : doomed) reads.push_back({.path = one.path()});
+    const std::vector<Response> answers = context_.server().send_all(reads);
+    std::vector<Doomed> left;
+    for (std::size_t i = 0; i < doomed.size(); ++i) {
+      if (answers[i].status != 404 && !doomed[i].uid.empty()) left.push_back(doomed[i]);
+    }
+    return left;
   }
 
   // Gone, or replaced by another object of the same name.
   bool wait(const std::vector<Doomed>& doomed) {
     const Instant end = context_.clock().now() + flags_.duration("timeout").value_or(std::chrono::minutes(5));
     bool all = true;
-    for (const Doomed& one : doomed) {
-      if (one.uid.empty()) continue;
+    for (const Doomed& one : still_there(doomed)) {
       std::string holding;
       const Duration left = std::max(Duration(end - context_.clock().now()), Duration::zero());
       const bool gone = wait_until(context_, *one.resource, one.ns, one.name, left, [&](const json::Value* object) {
@@ -169,34 +201,20 @@ Command delete_command() {
       .flags =
           {kFilenameFlag,
            kRecursiveFlag,
-           {.name = "selector",
-            .letter = 'l',
-            .value = "LABELS",
-            .help = "those with these labels",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "field-selector",
-            .value = "FIELDS",
-            .help = "those where these fields match",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "all", .value = {}, .help = "all of the type", .otherwise = {}, .sourced = false},
-           {.name = "all-namespaces",
-            .letter = 'A',
-            .value = {},
-            .help = "in every namespace",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "yes", .letter = 'y', .value = {}, .help = "do not ask", .otherwise = {}},
-           {.name = "wait", .value = {}, .help = "return when they are gone", .otherwise = "true"},
+           {.name = "selector", .letter = 'l', .value = "LABELS", .help = "those with these labels", .sourced = false},
+           {.name = "field-selector", .value = "FIELDS", .help = "those where these fields match", .sourced = false},
+           {.name = "all", .help = "all of the type", .sourced = false},
+           {.name = "all-namespaces", .letter = 'A', .help = "in every namespace", .sourced = false},
+           {.name = "yes", .letter = 'y', .help = "do not ask"},
+           {.name = "wait", .help = "return when they are gone", .otherwise = "true"},
            {.name = "timeout", .value = "TIME", .help = "how long to wait", .otherwise = "5m"},
            {.name = "cascade",
             .value = "HOW",
             .help = "background, foreground, or orphan: leave dependents alone",
             .otherwise = "background"},
-           {.name = "ignore-not-found", .value = {}, .help = "what is absent is no error", .otherwise = {}},
+           {.name = "ignore-not-found", .help = "what is absent is no error"},
            {.name = "dry-run", .value = "HOW", .help = "none, client or server", .otherwise = "none"},
-           {.name = "output", .letter = 'o', .value = "FORM", .help = "name: print type/name only", .otherwise = {}}},
+           {.name = "output", .letter = 'o', .value = "FORM", .help = "name: print type/name only"}},
       .run = [](Context& context) { return Delete(context).run(); },
   };
 }

@@ -28,8 +28,7 @@ int describe(Context& context) {
           objects.push_back(std::move(item));
         }
       } else {
-        objects.push_back(
-            context.ask({.path = target.resource->path(ns, target.name), .content_type = {}, .body = {}}));
+        objects.push_back(context.ask({.path = target.resource->path(ns, target.name)}));
         objects.back()["apiVersion"] = target.resource->api_version();
         objects.back()["kind"] = target.resource->kind;
       }
@@ -63,15 +62,9 @@ Command describe_command() {
           "Examples:\n"
           "  gantry describe app web\n"
           "  gantry describe apps -l team=shop\n",
-      .flags =
-          {{.name = "selector", .letter = 'l', .value = "LABELS", .help = "those with these labels", .otherwise = {}},
-           {.name = "all-namespaces",
-            .letter = 'A',
-            .value = {},
-            .help = "of every namespace",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "show-events", .value = {}, .help = "with what happened", .otherwise = "true"}},
+      .flags = {{.name = "selector", .letter = 'l', .value = "LABELS", .help = "those with these labels"},
+                {.name = "all-namespaces", .letter = 'A', .help = "of every namespace", .sourced = false},
+                {.name = "show-events", .help = "with what happened", .otherwise = "true"}},
       .run = describe,
   };
 }

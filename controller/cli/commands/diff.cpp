@@ -77,7 +77,7 @@ class Diff {
     std::vector<Request> reads, writes;
     const std::string_view force = context_.flags().on("force-conflicts") ? "true" : "false";
     for (const Manifest* manifest : batch) {
-      reads.push_back({.path = manifest->path(), .content_type = {}, .body = {}});
+      reads.push_back({.path = manifest->path()});
       writes.push_back(
           {.method = "PATCH",
            .path = manifest->path() + query({{"fieldManager", "gantry"}, {"force", force}, {"dryRun", "All"}}),
@@ -146,10 +146,7 @@ Command diff_command() {
           "  gantry diff -f manifests/ -R && echo nothing to do\n",
       .flags = {kFilenameFlag,
                 kRecursiveFlag,
-                {.name = "force-conflicts",
-                 .value = {},
-                 .help = "compare as if fields of other managers were taken over",
-                 .otherwise = {}}},
+                {.name = "force-conflicts", .help = "compare as if fields of other managers were taken over"}},
       .run =
           [](Context& context) {
             try {

@@ -94,23 +94,12 @@ Command events_command() {
           "  gantry events                       # of the namespace, oldest first\n"
           "  gantry events --for=app/web -w\n"
           "  gantry events -A --types=Warning\n",
-      .flags =
-          {{.name = "for", .value = "TYPE/NAME", .help = "about this object only", .otherwise = {}, .sourced = false},
-           {.name = "watch",
-            .letter = 'w',
-            .value = {},
-            .help = "go on with what happens",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "types", .value = "TYPE,...", .help = "Normal, Warning", .otherwise = {}},
-           {.name = "all-namespaces",
-            .letter = 'A',
-            .value = {},
-            .help = "of every namespace",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "no-headers", .value = {}, .help = "rows only", .otherwise = {}},
-           kOutputFlag},
+      .flags = {{.name = "for", .value = "TYPE/NAME", .help = "about this object only", .sourced = false},
+                {.name = "watch", .letter = 'w', .help = "go on with what happens", .sourced = false},
+                {.name = "types", .value = "TYPE,...", .help = "Normal, Warning"},
+                {.name = "all-namespaces", .letter = 'A', .help = "of every namespace", .sourced = false},
+                {.name = "no-headers", .help = "rows only"},
+                kOutputFlag},
       .run = events,
   };
 }

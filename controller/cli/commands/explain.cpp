@@ -174,11 +174,11 @@ class Explanation {
 };
 
 json::Value document_for(Context& context, const ApiResource& resource) {
-  const json::Value index = context.ask({.path = "/openapi/v3", .content_type = {}, .body = {}});
+  const json::Value index = context.ask({.path = "/openapi/v3"});
   const std::string name = (resource.group.empty() ? "api/" : "apis/") + resource.api_version();
   const json::Value* entry = index.at({"paths", name});
   if (!entry) throw Error(ErrorCode::NotFound, "the server describes no fields of " + resource.api_version());
-  return context.ask({.path = entry->string_or("serverRelativeURL"), .content_type = {}, .body = {}});
+  return context.ask({.path = entry->string_or("serverRelativeURL")});
 }
 
 int explain(Context& context) {
@@ -216,8 +216,7 @@ Command explain_command() {
           "  gantry explain app\n"
           "  gantry explain app.spec.health\n"
           "  gantry explain tunnel.spec --recursive\n",
-      .flags =
-          {{.name = "recursive", .value = {}, .help = "all fields below, without their descriptions", .otherwise = {}}},
+      .flags = {{.name = "recursive", .help = "all fields below, without their descriptions"}},
       .run = explain,
   };
 }

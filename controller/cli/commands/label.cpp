@@ -64,7 +64,7 @@ int edit(Context& context, const std::string& field, std::string_view done) {
   for (const Target& target : targets) {
     const std::string path = target.resource->path(context.ns_for(*target.resource), target.name);
     try {
-      const json::Value before = context.ask({.path = path, .content_type = {}, .body = {}});
+      const json::Value before = context.ask({.path = path});
       const json::Value patch = patch_for(before, field, edits, flags.on("overwrite"));
       const json::Value after = context.ask({.method = "PATCH",
                                              .path = path + query({{"fieldManager", "gantry-edit"}}),
@@ -82,14 +82,9 @@ int edit(Context& context, const std::string& field, std::string_view done) {
 }
 
 std::vector<Flag> flags() {
-  return {{.name = "overwrite", .value = {}, .help = "change what is set already", .otherwise = {}},
-          {.name = "selector",
-           .letter = 'l',
-           .value = "LABELS",
-           .help = "those with these labels",
-           .otherwise = {},
-           .sourced = false},
-          {.name = "all", .value = {}, .help = "all of the type", .otherwise = {}, .sourced = false}};
+  return {{.name = "overwrite", .help = "change what is set already"},
+          {.name = "selector", .letter = 'l', .value = "LABELS", .help = "those with these labels", .sourced = false},
+          {.name = "all", .help = "all of the type", .sourced = false}};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::string_view kPath = "/apis/plan.gantry.dev/v1alpha1/plans";
+constexpr std::size_t kBodyMax = 2 << 20;
 constexpr int kChanges = 2;  // under --detailed-exitcode, as terraform
 
 // The manifests that can be planned; the others are reported.
@@ -27,19 +28,51 @@ std::vector<Manifest> usable(Context& context, std::size_t& broken) {
   return good;
 }
 
-// Written by hand, since the objects may be thousands and are only passed on.
-std::string request_body(const std::vector<Manifest>& manifests) {
-  std::string body = R"({"apiVersion":"plan.gantry.dev/v1alpha1","items":[)";
-  for (std::size_t i = 0; i < manifests.size(); ++i) {
-    if (i) body += ',';
-    json::dump_to(body, manifests[i].object);
+// Objects may be thousands, and the server takes 3 MiB at a time: several requests, each with what fits. Written by
+// hand, since the objects are only passed on.
+std::vector<Request> requests_for(const std::vector<Manifest>& manifests) {
+  constexpr std::string_view kHead = R"({"apiVersion":"plan.gantry.dev/v1alpha1","items":[)";
+  constexpr std::string_view kTail = R"(],"kind":"PlanRequest"})";
+  std::vector<std::string> bodies;
+  std::string object;
+  for (const Manifest& manifest : manifests) {
+    object.clear();
+    json::dump_to(object, manifest.object);
+    if (bodies.empty() || bodies.back().size() + object.size() > kBodyMax) {
+      bodies.emplace_back(kHead);
+    } else {
+      bodies.back() += ',';
+    }
+    bodies.back() += object;
   }
-  return body + R"(],"kind":"PlanRequest"})";
+  std::vector<Request> requests;
+  for (std::string& body : bodies) {
+    body += kTail;
+    requests.push_back(
+        {.method = "POST", .path = std::string(kPath), .content_type = std::string(kJson), .body = std::move(body)});
+  }
+  return requests;
+}
+
+// One answer for each manifest, in order.
+json::Value ask_for_plan(Context& context, const std::vector<Manifest>& manifests) {
+  json::Array items;
+  items.reserve(manifests.size());
+  for (const Response& response : context.server().send_all(requests_for(manifests))) {
+    context.print_warnings(response);
+    json::Value answer = response.json();
+    json::Value* found = answer.find("items");
+    if (!found || !found->is_array()) continue;
+    for (json::Value& item : found->as_array()) items.push_back(std::move(item));
+  }
+  json::Object plans{{"apiVersion", "plan.gantry.dev/v1alpha1"}, {"kind", "PlanList"}};
+  plans.set("items", std::move(items));  // a braced list would copy them
+  return plans;
 }
 
 std::vector<std::string> live_revisions(Context& context, const std::vector<Manifest>& manifests) {
   std::vector<Request> reads;
-  for (const Manifest& manifest : manifests) reads.push_back({.path = manifest.path(), .content_type = {}, .body = {}});
+  for (const Manifest& manifest : manifests) reads.push_back({.path = manifest.path()});
   std::vector<std::string> revisions;
   for (const Response& answer : context.server().send_all(reads)) {
     if (!answer.ok() && answer.status != 404) throw answer.error();
@@ -56,20 +89,15 @@ int plan(Context& context) {
   const std::string file = flags.text("out");
   // Before the plan: what moves in between makes the plan stale, not wrong.
   const auto live = file.empty() ? std::vector<std::string>() : live_revisions(context, manifests);
-  const json::Value answer = context.ask({.method = "POST",
-                                          .path = std::string(kPath),
-                                          .content_type = std::string(kJson),
-                                          .body = request_body(manifests)});
+  const json::Value answer = ask_for_plan(context, manifests);
   PlanCounts counts;
   std::ostringstream text;
-  if (const json::Value* items = answer.find("items"); items && items->is_array()) {
-    // One answer for each manifest, in order.
-    for (std::size_t i = 0; i < items->as_array().size(); ++i) {
-      const auto where = [&](const std::string& field) {
-        return i < manifests.size() ? manifests[i].where(field) : std::string();
-      };
-      print_plan_item(text, items->as_array()[i], context.style(), counts, where);
-    }
+  const json::Array& items = answer.find("items")->as_array();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto where = [&](const std::string& field) {
+      return i < manifests.size() ? manifests[i].where(field) : std::string();
+    };
+    print_plan_item(text, items[i], context.style(), counts, where);
   }
   if (output.for_people()) {
     context.out() << text.view() << (text.view().empty() ? "" : "\n") << context.style().bold(plan_summary(counts))
@@ -105,20 +133,12 @@ Command plan_command() {
           "  gantry plan -f manifests/\n"
           "  gantry plan -f manifests/ --detailed-exitcode    # 0 nothing to do, 1 error, 2 changes\n"
           "  gantry plan -f web.yaml --out web.plan && gantry apply --plan web.plan\n",
-      .flags =
-          {kFilenameFlag,
-           kRecursiveFlag,
-           {.name = "out",
-            .value = "FILE",
-            .help = "keep the plan, for apply --plan",
-            .otherwise = {},
-            .sourced = false},
-           {.name = "detailed-exitcode", .value = {}, .help = "2 when there are changes", .otherwise = {}},
-           {.name = "force-conflicts",
-            .value = {},
-            .help = "as if fields of other managers were taken over",
-            .otherwise = {}},
-           {.name = "output", .letter = 'o', .value = "FORM", .help = "json, yaml or jsonpath=...", .otherwise = {}}},
+      .flags = {kFilenameFlag,
+                kRecursiveFlag,
+                {.name = "out", .value = "FILE", .help = "keep the plan, for apply --plan", .sourced = false},
+                {.name = "detailed-exitcode", .help = "2 when there are changes"},
+                {.name = "force-conflicts", .help = "as if fields of other managers were taken over"},
+                {.name = "output", .letter = 'o', .value = "FORM", .help = "json, yaml or jsonpath=..."}},
       .run = plan,
   };
 }

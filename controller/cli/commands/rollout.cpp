@@ -19,7 +19,7 @@ constexpr auto kReleasePause = std::chrono::milliseconds(200);
 Target app_of(Context& context) { return one_target_of(context, context.operands(), "apps.gantry.dev"); }
 
 json::Value read(Context& context, const Target& app) {
-  return context.ask({.path = app.resource->path(context.ns(), app.name), .content_type = {}, .body = {}});
+  return context.ask({.path = app.resource->path(context.ns(), app.name)});
 }
 
 void annotate(Context& context, const Target& app, std::string_view name, json::Value value) {
@@ -251,15 +251,14 @@ Command row(std::string_view name, std::string_view summary, std::string_view he
 }  // namespace
 
 Command rollout_status_command() {
-  return row(
-      "rollout status", "Show a rollout until it is complete or has failed",
-      "Exit code 0 complete, 1 failed, 3 the time is up.\n"
-      "\n"
-      "Examples:\n"
-      "  gantry rollout status web --timeout=5m\n",
-      {{.name = "watch", .letter = 'w', .value = {}, .help = "wait for the end", .otherwise = "true", .sourced = false},
-       {.name = "timeout", .value = "TIME", .help = "how long to wait; none: for ever", .otherwise = {}}},
-      rollout_status);
+  return row("rollout status", "Show a rollout until it is complete or has failed",
+             "Exit code 0 complete, 1 failed, 3 the time is up.\n"
+             "\n"
+             "Examples:\n"
+             "  gantry rollout status web --timeout=5m\n",
+             {{.name = "watch", .letter = 'w', .help = "wait for the end", .otherwise = "true", .sourced = false},
+              {.name = "timeout", .value = "TIME", .help = "how long to wait; none: for ever"}},
+             rollout_status);
 }
 
 Command rollout_history_command() {
@@ -267,8 +266,7 @@ Command rollout_history_command() {
              "Examples:\n"
              "  gantry rollout history web\n"
              "  gantry rollout history web --revision=3     # what was to run then\n",
-             {{.name = "revision", .value = "N", .help = "show this one in full", .otherwise = {}, .sourced = false},
-              kOutputFlag},
+             {{.name = "revision", .value = "N", .help = "show this one in full", .sourced = false}, kOutputFlag},
              rollout_history);
 }
 

@@ -13,7 +13,7 @@ int version(Context& context) {
   int code = kOk;
   if (!context.flags().on("client")) {
     try {
-      versions["serverVersion"] = context.ask({.path = "/version", .content_type = {}, .body = {}});
+      versions["serverVersion"] = context.ask({.path = "/version"});
     } catch (const Error& error) {  // the client's own version is still worth printing
       context.print(error);
       code = traits(error.code()).exit_code;
@@ -42,12 +42,7 @@ Command version_command() {
           "Examples:\n"
           "  gantry version\n"
           "  gantry version --client -o json\n",
-      .flags = {{.name = "client",
-                 .value = {},
-                 .help = "of this program only; asks no server",
-                 .otherwise = {},
-                 .sourced = false},
-                kOutputFlag},
+      .flags = {{.name = "client", .help = "of this program only; asks no server", .sourced = false}, kOutputFlag},
       .run = version,
   };
 }
