@@ -158,6 +158,7 @@ ByteStream::State ByteStream::write_records(Outgoing& outgoing) {
       std::size_t offset = outgoing.offset;
       for (std::size_t i = outgoing.index; i < outgoing.pieces.size() && length < record.size(); ++i) {
         const std::string_view piece = outgoing.pieces[i].substr(std::exchange(offset, 0), record.size() - length);
+        if (piece.empty()) continue;
         std::memcpy(record.data() + length, piece.data(), piece.size());
         length += piece.size();
       }
