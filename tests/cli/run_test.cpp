@@ -85,6 +85,27 @@ TEST(Run, FlagsMayComeFromTheEnvironment) {
   EXPECT_EQ(gantry.run("get apps").err, "No resources found in prod namespace.\n");
 }
 
+TEST(Run, FlagsMayComeFromAFileAndTheEnvironmentWins) {
+  const TemporaryFolder files;
+  CommandLine gantry;
+  gantry.configuration_files = true;
+  gantry.environment["XDG_CONFIG_HOME"] = files.folder();
+  const std::string file = files.write("gantry/config.yaml", "namespace: prod\nx-mine: anything\n");
+  for (const char* ns : {"prod", "dev"}) {
+    gantry.on("GET /apis/gantry.dev/v1alpha1/namespaces/" + std::string(ns) + "/apps?limit=500",
+              R"({"kind":"Table","columnDefinitions":[],"rows":[]})");
+  }
+  EXPECT_EQ(gantry.run("get apps").err, "No resources found in prod namespace.\n");
+  EXPECT_THAT(gantry.run("config view --show-origin").out, HasSubstr("prod    " + file));
+  gantry.environment["GANTRY_NAMESPACE"] = "dev";
+  EXPECT_EQ(gantry.run("get apps").err, "No resources found in dev namespace.\n");
+
+  files.write("gantry/config.yaml", "namespace: prod\nouptut: wide\n");
+  const Outcome strict = gantry.run("get apps");
+  EXPECT_EQ(strict.code, 64);
+  EXPECT_EQ(strict.err, "error: " + file + ":2: no flag is called \"ouptut\"; did you mean \"output\"?\n");
+}
+
 TEST(Run, OtherRoomsBringRows) {
   CommandLine gantry;
   gantry.more.push_back({.name = "controller",

@@ -112,7 +112,7 @@ Outcome CommandLine::run(std::vector<std::string> words, const std::string& inpu
   surroundings.connect = [this](const Flags&) { return std::make_unique<ScriptedServer>(*this); };
   surroundings.clock = &clock;
   surroundings.home = home;
-  surroundings.configuration_files = false;
+  surroundings.configuration_files = configuration_files;
   Outcome outcome;
   outcome.code = cli::run(std::move(words), {in, out, err, terminal, terminal}, std::move(surroundings));
   outcome.out = out.str();

@@ -56,7 +56,8 @@ class CommandLine : public Script {
   std::map<std::string, std::string> environment;
   std::vector<Command> more;
   bool terminal = false;
-  std::string home;  // empty: no discovery cache
+  bool configuration_files = false;  // the real ones of this machine are no business of a test
+  std::string home;                  // empty: no discovery cache
 };
 
 // {"kind":"Status",...}
