@@ -16,6 +16,7 @@
 #include "controller/app/signals.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
+#include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "providers/local/code.hpp"
 #include "providers/local/local_host.hpp"
@@ -171,6 +172,7 @@ ControllerProcess::House::House(ControllerOptions given)
                .data_dir = options.data_dir,
                .hash_key = kept_key(options.data_dir, "config.key", random)});
 
+  runtime::refuse_cycles(*api, kinds, *store);
   api->set_planner(plane);
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
                        std::make_shared<AppLogs>(front, loop, *host));
