@@ -180,6 +180,7 @@ std::string encode(const Intent& intent) {
                                  {"ports", std::move(ports)},
                                  {"note", it.note},
                                  {"bootID", intent.boot_id},
+                                 {"folder", intent.folder},
                                  {"cgroup", to_json(intent.cgroup)}}) +
          "\n";
 }
@@ -206,6 +207,7 @@ Intent decode_intent(std::string_view text) {
     }
   }
   intent.boot_id = value.string_or("bootID");
+  intent.folder = value.string_or("folder");
   intent.cgroup = cgroup_from(value.find("cgroup"));
   return intent;
 }

@@ -68,6 +68,7 @@ State decode_state(std::string_view text);
 struct Intent {
   Instance instance;
   std::string boot_id;
+  std::string folder;  // where this was written; elsewhere it is a copy, and speaks of others' processes
   Cgroup cgroup;
 };
 std::string encode(const Intent& intent);

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
@@ -32,6 +33,7 @@ struct ProcessHost::Held {
   bool prepared = false;  // its folder is there
   bool launched = false;  // we have started a supervisor for it
   bool never_ran = false;
+  bool foreign = false;  // a copy of another controller's data: nothing in there is ours to touch
   bool stop_wanted = false;
   bool looking = false;
   bool look_again = false;
@@ -51,7 +53,7 @@ ProcessHost::ProcessHost(Reactor& reactor, Blocking& blocking, PortBook& ports, 
       blocking_(blocking),
       ports_(ports),
       options_(std::move(options)),
-      instances_(options_.folder + "/instances"),
+      instances_(std::filesystem::absolute(options_.folder).lexically_normal().string() + "/instances"),
       watch_(std::make_shared<FolderWatch>(reactor)),
       gate_(reactor) {}
 
@@ -86,6 +88,7 @@ Task<> ProcessHost::open() {
       held = std::make_shared<Held>(reactor_, std::move(intent.instance));
       held->cgroup = std::move(intent.cgroup);
       held->boot_id = std::move(intent.boot_id);
+      held->foreign = intent.folder != folder_of(name);
     } catch (const Error& error) {
       // Its processes, if any, keep their supervisor; what is not understood is not touched.
       log_.error("an instance's folder cannot be read and is left alone",
@@ -196,6 +199,11 @@ Task<> ProcessHost::look(HeldPtr held) {
 Task<> ProcessHost::look_once(HeldPtr held) {
   if (held->exited() || !held->prepared) co_return;
   Sighting seen = co_await blocking_.run(reactor_, [folder = folder_of(held->instance.id)] { return look_at(folder); });
+  if (held->foreign) {
+    held->cgroup = {};
+    co_await conclude(held, seen.state.value_or(State{}), "its data folder was copied or moved", kUnknownExitCode);
+    co_return;
+  }
   if (seen.supervisor != 0 && seen.supervisor != held->supervisor) {
     watch_supervisor(held, seen.supervisor, std::move(seen.pidfd));
   }
@@ -229,7 +237,7 @@ Task<> ProcessHost::carry_out(HeldPtr held) {
 
 Task<> ProcessHost::end_leftovers(HeldPtr held, State state) {
   const std::size_t left = co_await blocking_.run(
-      reactor_, [id = held->instance.id, group = held->cgroup] { return end_orphans(id, group); });
+      reactor_, [folder = folder_of(held->instance.id), group = held->cgroup] { return end_orphans(folder, group); });
   log_.warn("a supervisor was killed; what was left of its instance has been ended",
             {{"instance", held->instance.id}, {"stillThere", left}});
   co_await conclude(held, std::move(state), "supervisor was killed", kKilledExitCode);

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <sstream>
@@ -62,6 +63,15 @@ void write_file(const std::string& path, std::string_view text) {
   }
 }
 
+// As the folder is: of this controller alone.
+std::string group_name(const std::string& id, const std::string& folder) {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const char c : folder) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  char text[16];
+  std::snprintf(text, sizeof text, "-%08x", hash);
+  return id + text;
+}
+
 }  // namespace
 
 std::string resolve_program(const InstanceSpec& spec) {
@@ -96,7 +106,8 @@ std::string resolve_program(const InstanceSpec& spec) {
                                       "); install it, or give its whole path in spec.command");
 }
 
-std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vector<InstancePort>& ports) {
+std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vector<InstancePort>& ports,
+                                        const std::string& folder) {
   std::map<std::string, std::string> made;
   for (const char* name : kInherited) {
     if (const char* value = std::getenv(name)) made[name] = value;
@@ -116,6 +127,7 @@ std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vec
     if (!port.name.empty()) made["PORT_" + variable_name(port.name)] = std::to_string(port.host_port);
   }
   made["GANTRY_INSTANCE"] = spec.id;
+  made[std::string(kFolderVariable)] = folder;
   made["GANTRY_APP"] = spec.owner_name;
   made["GANTRY_BINARY"] = own_program();
   made["GANTRY_NAMESPACE"] = spec.owner_namespace;
@@ -132,7 +144,7 @@ Intent write_intent(const std::string& instances, const InstanceSpec& spec, Inst
     throw Error(ErrorCode::Conflict, "the instance id " + spec.id + " was used before; ids are never used twice");
   }
   Launch launch;
-  launch.env = environment_of(spec, instance.ports);
+  launch.env = environment_of(spec, instance.ports, folder);
   InstanceSpec expanded = spec;
   for (auto& word : expanded.command) word = expand(word, launch.env);
   launch.program = resolve_program(expanded);
@@ -140,9 +152,9 @@ Intent write_intent(const std::string& instances, const InstanceSpec& spec, Inst
   launch.working_directory = working_directory(spec);
   launch.stop_grace = spec.stop_grace;
   launch.log_bytes_max = spec.log_bytes_max;
-  launch.cgroup = cgroups.make(spec.id, spec.cpu_millis, spec.memory_bytes, instance.note);
+  launch.cgroup = cgroups.make(group_name(spec.id, folder), spec.cpu_millis, spec.memory_bytes, instance.note);
 
-  const Intent intent{std::move(instance), boot_id(), launch.cgroup};
+  const Intent intent{std::move(instance), boot_id(), folder, launch.cgroup};
   const std::string draft = instances + "/.new-" + spec.id;
   remove_folder(draft);
   files::make_directories(draft, 0700);

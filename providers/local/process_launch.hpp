@@ -17,7 +17,8 @@ std::string resolve_program(const InstanceSpec& spec);
 // What the process finds in its environment: a few harmless variables of the controller's own (PATH, HOME, ...), those
 // of the spec, GANTRY_VOLUME_<NAME> with the folder of each volume, PORT and PORT_<NAME>, and GANTRY_INSTANCE, _BINARY,
 // _APP, _NAMESPACE, _SLOT, which nothing can override: they are how the instance is known. Sorted by name.
-std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vector<InstancePort>& ports);
+std::vector<std::string> environment_of(const InstanceSpec& spec, const std::vector<InstancePort>& ports,
+                                        const std::string& folder);
 
 // Makes the instance's folder in `instances`, whole or not at all, and its control group.
 // Throws Error(Invalid) as resolve_program(), Error(Conflict) when the id was used before.

@@ -103,27 +103,27 @@ int signal_through(const Fd& pidfd, int signal) {
   return ::pidfd_send_signal(pidfd.get(), signal, nullptr, 0) == 0 ? 0 : errno;
 }
 
-std::vector<pid_t> processes_of_instance(const std::string& id) {
+std::vector<pid_t> processes_of_instance(const std::string& folder) {
   std::vector<pid_t> found;
   for (const pid_t pid : all_processes()) {
-    if (pid != ::getpid() && variable_of(pid, "GANTRY_INSTANCE") == id) found.push_back(pid);
+    if (pid != ::getpid() && variable_of(pid, kFolderVariable) == folder) found.push_back(pid);
   }
   return found;
 }
 
-std::size_t end_orphans(const std::string& id, const Cgroup& group) {
+std::size_t end_orphans(const std::string& folder, const Cgroup& group) {
   constexpr int kRounds = 20;  // a fork bomb may win a round, but not against the group's own kill
   constexpr int kWaitMillis = 100;
   std::size_t left = 0;
   for (int round = 0; round < kRounds; ++round) {
     kill_all(group);
-    std::vector<pid_t> pids = processes_of_instance(id);
+    std::vector<pid_t> pids = processes_of_instance(folder);
     for (const int pid : members(group)) pids.push_back(pid);
     std::vector<Fd> dying;
     for (const pid_t pid : pids) {
       Fd pidfd = open_pidfd(pid);
       // The pid may have passed to another process since it was found; behind the descriptor it cannot any more.
-      const bool ours = variable_of(pid, "GANTRY_INSTANCE") == id || std::ranges::count(members(group), pid) > 0;
+      const bool ours = variable_of(pid, kFolderVariable) == folder || std::ranges::count(members(group), pid) > 0;
       if (!pidfd || !ours || signal_through(pidfd, SIGKILL) != 0) continue;
       dying.push_back(std::move(pidfd));
     }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "providers/local/instance_files.hpp"
@@ -23,11 +24,15 @@ Fd open_pidfd(pid_t pid);
 // The errno, or 0.
 int signal_through(const Fd& pidfd, int signal);
 
-// Those that were started with GANTRY_INSTANCE=<id>, and inherited it. Never this process itself.
-std::vector<pid_t> processes_of_instance(const std::string& id);
+// The variable by which an instance's processes are found again: its folder, which unlike its id no other controller on
+// this machine can have, be it one that began with a copy of our data.
+inline constexpr std::string_view kFolderVariable = "GANTRY_INSTANCE_DIR";
+
+// Those that were started with the variable set to this folder, and inherited it. Never this process itself.
+std::vector<pid_t> processes_of_instance(const std::string& folder);
 // Kills every process of an instance whose supervisor is gone: by its group, and by its environment. Returns when none
 // is left, or after a bounded number of rounds; the count of those still there (0, or stuck in the kernel).
-std::size_t end_orphans(const std::string& id, const Cgroup& group);
+std::size_t end_orphans(const std::string& folder, const Cgroup& group);
 
 struct PortOwner {
   pid_t pid = 0;  // 0: not visible to this user

@@ -282,7 +282,7 @@ void Supervisor::kill_everything() {
   ::kill(-state_.process.pid, SIGKILL);
   if (kill_all(launch_.cgroup)) return;
   // Those that left the group became children of this process when their parents went.
-  for (const pid_t pid : processes_of_instance(folder_.substr(folder_.find_last_of('/') + 1))) ::kill(pid, SIGKILL);
+  for (const pid_t pid : processes_of_instance(folder_)) ::kill(pid, SIGKILL);
 }
 
 void Supervisor::reap() {

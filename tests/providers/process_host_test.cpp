@@ -97,6 +97,9 @@ class ProcessHostTest : public testing::Test {
   bool log_says(std::string_view text, const std::string& id = "web-1-0-0") {
     return machine.until([&] { return log(id).find(text) != std::string::npos; });
   }
+  std::vector<pid_t> processes(const std::string& id = "web-1-0-0") {
+    return processes_of_instance(dir / ("instances/" + id));
+  }
   pid_t supervisor(const std::string& id = "web-1-0-0") { return lock_holder(dir / ("instances/" + id)); }
 
   Folder dir;
@@ -136,7 +139,7 @@ TEST_F(ProcessHostTest, WhatIgnoresTheRequestIsKilledAfterItsGraceWithAllItStart
   spec.stop_grace = std::chrono::milliseconds(600);
   start(spec);
   ASSERT_TRUE(log_says("child"));
-  ASSERT_TRUE(machine.until([] { return processes_of_instance("web-1-0-0").size() == 3; }));
+  ASSERT_TRUE(machine.until([&] { return processes().size() == 3; }));
   const Instant asked = machine.reactor.now();
   machine.await(host->stop("web-1-0-0"));
   EXPECT_TRUE(instance().stopping);
@@ -148,7 +151,7 @@ TEST_F(ProcessHostTest, WhatIgnoresTheRequestIsKilledAfterItsGraceWithAllItStart
   EXPECT_FALSE(it.stopping);
   EXPECT_GE(machine.reactor.now() - asked, std::chrono::milliseconds(600));
   EXPECT_EQ(it.exit_reason, "killed by signal 9 (SIGKILL) after its grace period");
-  EXPECT_THAT(processes_of_instance("web-1-0-0"), IsEmpty());
+  EXPECT_THAT(processes(), IsEmpty());
 }
 
 TEST_F(ProcessHostTest, AStopThatComesWhileItStartsIsNotLost) {
@@ -165,7 +168,7 @@ TEST_F(ProcessHostTest, StartingTheSameIdAgainMakesNoTwin) {
   const auto first = start(spec);
   const auto second = start(spec);
   EXPECT_EQ(first.pid, second.pid);
-  EXPECT_THAT(processes_of_instance(spec.id), SizeIs(1));
+  EXPECT_THAT(processes(), SizeIs(1));
 }
 
 TEST_F(ProcessHostTest, ACommandThatCannotBeExecutedIsAnErrorThatSaysWhyAndLeavesNothing) {
@@ -274,7 +277,7 @@ TEST_F(ProcessHostTest, AnIntentThatWasNotCarriedOutIsCarriedOutOnce) {
   ASSERT_TRUE(machine.until([&] { return instance().state == State::Running; }));
   restart_controller();
   restart_controller();
-  EXPECT_THAT(processes_of_instance(spec.id), SizeIs(1));
+  EXPECT_THAT(processes(), SizeIs(1));
   EXPECT_EQ(start(spec).pid, instance().pid);
 }
 
@@ -295,7 +298,7 @@ TEST_F(ProcessHostTest, ASupervisorThatComesSecondLeavesAtOnce) {
   ASSERT_EQ(::waitpid(twin, &status, 0), twin);
   EXPECT_EQ(WEXITSTATUS(status), 75);
   EXPECT_EQ(instance().state, State::Running);
-  EXPECT_THAT(processes_of_instance("web-1-0-0"), SizeIs(1));
+  EXPECT_THAT(processes(), SizeIs(1));
 }
 
 TEST_F(ProcessHostTest, AnInstanceThatRanIsNeverRunAgain) {
@@ -311,12 +314,12 @@ TEST_F(ProcessHostTest, AnInstanceThatRanIsNeverRunAgain) {
 TEST_F(ProcessHostTest, WhenTheSupervisorIsKilledWhatItLeftIsEnded) {
   start(shell("sleep 1000 & setsid sleep 1000 & echo up; wait"));
   ASSERT_TRUE(log_says("up"));
-  ASSERT_TRUE(machine.until([&] { return processes_of_instance("web-1-0-0").size() == 3; }));
+  ASSERT_TRUE(machine.until([&] { return processes().size() == 3; }));
   ::kill(supervisor(), SIGKILL);
   const auto it = exited();
   EXPECT_EQ(it.exit_reason, "supervisor was killed");
   EXPECT_EQ(it.exit_code, 137);
-  EXPECT_TRUE(machine.until([] { return processes_of_instance("web-1-0-0").empty(); }));
+  EXPECT_TRUE(machine.until([&] { return processes().empty(); }));
 }
 
 TEST_F(ProcessHostTest, TheSameWhenNobodyWasThereToSeeIt) {
@@ -326,7 +329,7 @@ TEST_F(ProcessHostTest, TheSameWhenNobodyWasThereToSeeIt) {
   ::kill(supervisor(), SIGKILL);
   host = fresh_host();
   EXPECT_EQ(exited().exit_reason, "supervisor was killed");
-  EXPECT_THAT(processes_of_instance("web-1-0-0"), IsEmpty());
+  EXPECT_THAT(processes(), IsEmpty());
 }
 
 TEST_F(ProcessHostTest, AfterARestartOfTheMachineNothingOfBeforeRuns) {
@@ -339,6 +342,22 @@ TEST_F(ProcessHostTest, AfterARestartOfTheMachineNothingOfBeforeRuns) {
   dir.write("instances/web-1-0-0/spec.json", spec.replace(at, 8, "00000000"));
   host = fresh_host();
   EXPECT_EQ(exited().exit_reason, "the machine was restarted");
+}
+
+TEST_F(ProcessHostTest, ACopyOfTheDataDoesNotTouchWhatTheOriginalRuns) {
+  const auto it = start(shell("exec sleep 1000"));
+  Folder copy;
+  std::filesystem::copy(dir.path(), copy.path(), std::filesystem::copy_options::recursive);
+  PortBook other_ports;
+  ProcessHost other(machine.reactor, machine.blocking, other_ports, ProcessHost::Options{.folder = copy.path()});
+  machine.await(other.open());
+  const auto copied = machine.await(other.list(""));
+  ASSERT_THAT(copied, SizeIs(1));
+  EXPECT_EQ(copied[0].exit_reason, "its data folder was copied or moved");
+  machine.await(other.remove(it.id, true));
+  machine.await(other.close());
+  EXPECT_EQ(instance().state, State::Running);
+  EXPECT_TRUE(alive(static_cast<pid_t>(it.pid)));
 }
 
 TEST_F(ProcessHostTest, AFolderThatMakesNoSenseIsLeftAloneAndHarmsNobody) {
@@ -369,8 +388,9 @@ TEST_F(ProcessHostTest, AKilledProcessIsToldOfWithin50Milliseconds) {
 }
 
 TEST_F(ProcessHostTest, FiftyLivesLeaveNoZombieDescriptorOrControlGroup) {
+  const std::string prefix = "fifty-" + std::to_string(::getpid()) + "-";
   const auto life = [&](int n) {
-    const std::string id = "web-1-0-" + std::to_string(n);
+    const std::string id = prefix + std::to_string(n);
     start(shell("exit 0", id));
     exited(id);
     machine.await(host->remove(id, true));
@@ -386,7 +406,7 @@ TEST_F(ProcessHostTest, FiftyLivesLeaveNoZombieDescriptorOrControlGroup) {
   };
   life(0);
   ASSERT_TRUE(machine.until([&] { return zombies() == 0; }));
-  ASSERT_TRUE(machine.until([&] { return supervisor("web-1-0-0") == 0; }));
+  ASSERT_TRUE(machine.until([&] { return supervisor(prefix + "0") == 0; }));
   machine.reactor.poll();
   const auto descriptors = names_in("/proc/self/fd").size();
   for (int n = 1; n <= 50; ++n) life(n);
@@ -394,7 +414,7 @@ TEST_F(ProcessHostTest, FiftyLivesLeaveNoZombieDescriptorOrControlGroup) {
   EXPECT_TRUE(machine.until([&] { return names_in("/proc/self/fd").size() <= descriptors; }));
   EXPECT_THAT(names_in(dir / "instances"), IsEmpty());
   for (const char* root : {"/sys/fs/cgroup/gantry", "/sys/fs/cgroup/unified/gantry"}) {
-    EXPECT_THAT(names_in(root), Not(Contains(StartsWith("web-1-0-")))) << root;
+    EXPECT_THAT(names_in(root), Not(Contains(StartsWith(prefix)))) << root;
   }
 }
 
