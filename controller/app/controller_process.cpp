@@ -13,6 +13,7 @@
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
 #include "controller/app/registry.hpp"
+#include "controller/app/resident_memory.hpp"
 #include "controller/app/signals.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
@@ -237,6 +238,7 @@ Task<> ControllerProcess::House::live(Guest guest, ControllerProcess& process) {
     write_admin_kubeconfig(options.data_dir, url, identity, options.http);
     co_await loop.call(front, [this] { return open_loop(); });
     ready = true;
+    release_clean_pages();
     log.info("ready", {{"url", url}, {"data_dir", options.data_dir}, {"objects", store->revision()}});
     if (guest) {
       exit_code = co_await loop.call(front, [&guest, &process] { return guest(process); });

@@ -69,22 +69,32 @@ int digits(std::string_view text, std::size_t at, std::size_t count) {
   return value;
 }
 
+// Each write carries one or two of these; printf would take longer than the rest of a small write's bookkeeping.
+void put_digits(std::string& out, std::int64_t number, std::size_t width) {
+  out.resize(out.size() + width);
+  for (auto at = out.rbegin(); width > 0; --width, number /= 10) *at++ = static_cast<char>('0' + number % 10);
+}
+
 std::string format(WallTime time, bool micro) {
   using namespace std::chrono;
   const auto whole = floor<seconds>(time);
   const auto day = floor<days>(whole);
   const year_month_day date(day);
   const hh_mm_ss clock(whole - day);
-  char text[64];
-  int length = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                             static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                             static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
-  std::string out(text, static_cast<std::size_t>(length));
-  if (micro) {
-    length = std::snprintf(text, sizeof text, ".%06lld", static_cast<long long>(duration_cast<microseconds>(time - whole).count()));
-    out.append(text, static_cast<std::size_t>(length));
-  }
-  return out + "Z";
+  std::string out;
+  out.reserve(32);
+  const auto put = [&out](std::int64_t number, std::size_t width, char behind) {
+    put_digits(out, number, width);
+    out += behind;
+  };
+  put(std::max(static_cast<int>(date.year()), 0), 4, '-');
+  put(static_cast<unsigned>(date.month()), 2, '-');
+  put(static_cast<unsigned>(date.day()), 2, 'T');
+  put(clock.hours().count(), 2, ':');
+  put(clock.minutes().count(), 2, ':');
+  put(clock.seconds().count(), 2, micro ? '.' : 'Z');
+  if (micro) put(duration_cast<microseconds>(time - whole).count(), 6, 'Z');
+  return out;
 }
 
 }  // namespace

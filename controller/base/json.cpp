@@ -5,17 +5,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "controller/base/error.hpp"
 
 namespace gantry::json {
 
-Object::Object() = default;
 Object::Object(const Object&) = default;
-Object::Object(Object&&) noexcept = default;
 Object& Object::operator=(const Object&) = default;
 Object& Object::operator=(Object&&) noexcept = default;
-Object::~Object() = default;
 
 Object::Object(std::initializer_list<Member> members) : members_(members) { sort(); }
 
@@ -51,7 +49,11 @@ bool Object::erase(std::string_view key) {
   return true;
 }
 
-void Object::append_unsorted(std::string key, Value value) { members_.push_back(Member{std::move(key), std::move(value)}); }
+void Object::append_unsorted(std::string key, Value value) {
+  members_.emplace_back(std::move(key), std::move(value));
+}
+
+Value& Object::append_unsorted(std::string_view key) { return members_.emplace_back(std::string(key), Value()).value; }
 
 void Object::sort(std::vector<std::string>* duplicates) {
   const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
@@ -68,59 +70,83 @@ void Object::sort(std::vector<std::string>* duplicates) {
   members_.resize(kept);
 }
 
-std::size_t Object::size() const { return members_.size(); }
-void Object::reserve(std::size_t count) { members_.reserve(count); }
-Member* Object::begin() { return members_.data(); }
-Member* Object::end() { return members_.data() + members_.size(); }
-const Member* Object::begin() const { return members_.data(); }
-const Member* Object::end() const { return members_.data() + members_.size(); }
 bool Object::operator==(const Object&) const = default;
-bool Value::operator==(const Value&) const = default;
+
+Value::Value(const Value& other) : type_(other.type_) {
+  switch (type_) {
+    case Type::String: new (&string_) std::string(other.string_); break;
+    case Type::Array: new (&array_) Array(other.array_); break;
+    case Type::Object: new (&object_) Object(other.object_); break;
+    default: integer_ = other.integer_;
+  }
+}
+
+Value& Value::operator=(const Value& other) { return *this = Value(other); }
+
+void Value::destroy() noexcept {
+  switch (type_) {
+    case Type::String: string_.~basic_string(); break;
+    case Type::Array: array_.~Array(); break;
+    case Type::Object: object_.~Object(); break;
+    default: break;
+  }
+}
+
+bool Value::operator==(const Value& other) const {
+  if (type_ != other.type_) return false;
+  switch (type_) {
+    case Type::Null: return true;
+    case Type::Bool: return bool_ == other.bool_;
+    case Type::Int: return integer_ == other.integer_;
+    case Type::Double: return double_ == other.double_;
+    case Type::String: return string_ == other.string_;
+    case Type::Array: return array_ == other.array_;
+    case Type::Object: break;
+  }
+  return object_ == other.object_;
+}
 
 std::string_view Value::type_name() const {
   constexpr std::string_view kNames[] = {"null", "boolean", "integer", "number", "string", "array", "object"};
-  return kNames[data_.index()];
+  return kNames[static_cast<std::size_t>(type_)];
 }
 
 bool Value::as_bool() const {
-  if (const auto* value = std::get_if<bool>(&data_)) return *value;
-  wrong_type("boolean", type_name());
+  if (!is_bool()) wrong_type("boolean", type_name());
+  return bool_;
 }
 
 std::int64_t Value::as_int() const {
-  if (const auto* value = std::get_if<std::int64_t>(&data_)) return *value;
-  wrong_type("integer", type_name());
+  if (!is_int()) wrong_type("integer", type_name());
+  return integer_;
 }
 
 double Value::as_double() const {
-  if (const auto* value = std::get_if<double>(&data_)) return *value;
-  if (const auto* value = std::get_if<std::int64_t>(&data_)) return static_cast<double>(*value);
-  wrong_type("number", type_name());
+  if (is_int()) return static_cast<double>(integer_);
+  if (!is_double()) wrong_type("number", type_name());
+  return double_;
 }
 
 const std::string& Value::as_string() const {
-  if (const auto* value = std::get_if<std::string>(&data_)) return *value;
-  wrong_type("string", type_name());
+  if (!is_string()) wrong_type("string", type_name());
+  return string_;
 }
 
 const Array& Value::as_array() const {
-  if (const auto* value = std::get_if<Array>(&data_)) return *value;
-  wrong_type("array", type_name());
+  if (!is_array()) wrong_type("array", type_name());
+  return array_;
 }
 
 Array& Value::as_array() { return const_cast<Array&>(std::as_const(*this).as_array()); }
 
 const Object& Value::as_object() const {
-  if (const auto* value = std::get_if<Object>(&data_)) return *value;
-  wrong_type("object", type_name());
+  if (!is_object()) wrong_type("object", type_name());
+  return object_;
 }
 
 Object& Value::as_object() { return const_cast<Object&>(std::as_const(*this).as_object()); }
 
-const Value* Value::find(std::string_view key) const {
-  const auto* object = std::get_if<Object>(&data_);
-  return object ? object->find(key) : nullptr;
-}
+const Value* Value::find(std::string_view key) const { return is_object() ? object_.find(key) : nullptr; }
 
 Value* Value::find(std::string_view key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
 
@@ -134,7 +160,7 @@ const Value* Value::at(std::initializer_list<std::string_view> path) const {
 }
 
 Value& Value::operator[](std::string_view key) {
-  if (is_null()) data_ = Object();
+  if (is_null()) *this = Object();
   return as_object()[key];
 }
 
@@ -155,55 +181,59 @@ bool Value::bool_or(std::string_view key, bool otherwise) const {
 
 namespace {
 
-struct Builder {
-  std::vector<std::string>* duplicates;
-  std::string path;  // kept only when duplicates are wanted
+// Builds each value where it is to stay.
+class Builder {
+ public:
+  explicit Builder(std::vector<std::string>* duplicates) : duplicates_(duplicates) {}
 
-  Value build(const simdjson::dom::element& element) {
+  // The way to where we are; written out only for a key that stands twice.
+  struct Where {
+    const Where* up;
+    std::string_view key;
+    std::size_t index;
+
+    std::string text() const {
+      if (!up) return {};
+      std::string out = up->text();
+      if (key.data()) return out.append(out.empty() ? "" : ".").append(key);
+      return out.append("[").append(std::to_string(index)).append("]");
+    }
+  };
+
+  void build(const simdjson::dom::element& element, Value& out, const Where& where) {
     using simdjson::dom::element_type;
     switch (element.type()) {
-      case element_type::ARRAY: return array(element.get_array().value_unsafe());
-      case element_type::OBJECT: return object(element.get_object().value_unsafe());
-      case element_type::STRING: return Value(element.get_string().value_unsafe());
-      case element_type::INT64: return Value(element.get_int64().value_unsafe());
-      case element_type::UINT64: return Value(static_cast<double>(element.get_uint64().value_unsafe()));
-      case element_type::DOUBLE: return Value(element.get_double().value_unsafe());
-      case element_type::BOOL: return Value(element.get_bool().value_unsafe());
-      case element_type::NULL_VALUE: break;
+      case element_type::ARRAY: return array(element.get_array().value_unsafe(), out, where);
+      case element_type::OBJECT: return object(element.get_object().value_unsafe(), out, where);
+      case element_type::STRING: out = Value(element.get_string().value_unsafe()); return;
+      case element_type::INT64: out = Value(element.get_int64().value_unsafe()); return;
+      case element_type::UINT64: out = Value(static_cast<double>(element.get_uint64().value_unsafe())); return;
+      case element_type::DOUBLE: out = Value(element.get_double().value_unsafe()); return;
+      case element_type::BOOL: out = Value(element.get_bool().value_unsafe()); return;
+      case element_type::NULL_VALUE: return;
     }
-    return Value();
   }
 
-  Value array(const simdjson::dom::array& from) {
-    Array made;
+ private:
+  void array(const simdjson::dom::array& from, Value& out, const Where& where) {
+    out = Array();
+    Array& made = out.as_array();
     made.reserve(from.size());
-    const std::size_t length = path.size();
-    for (const auto item : from) {
-      if (duplicates) path += "[" + std::to_string(made.size()) + "]";
-      made.push_back(build(item));
-      path.resize(length);
-    }
-    return Value(std::move(made));
+    for (const auto item : from) build(item, made.emplace_back(), Where{&where, {}, made.size() - 1});
   }
 
-  Value object(const simdjson::dom::object& from) {
-    Object made;
+  void object(const simdjson::dom::object& from, Value& out, const Where& where) {
+    out = Object();
+    Object& made = out.as_object();
     made.reserve(from.size());
-    const std::size_t length = path.size();
-    for (const auto field : from) {
-      if (duplicates) path.append(path.empty() ? "" : ".").append(field.key);
-      made.append_unsorted(std::string(field.key), build(field.value));
-      path.resize(length);
-    }
-    if (!duplicates) {
-      made.sort();
-      return Value(std::move(made));
-    }
+    for (const auto field : from) build(field.value, made.append_unsorted(field.key), Where{&where, field.key, 0});
+    if (!duplicates_) return made.sort();
     std::vector<std::string> keys;
     made.sort(&keys);
-    for (const auto& key : keys) duplicates->push_back(path.empty() ? key : path + "." + key);
-    return Value(std::move(made));
+    for (const auto& key : keys) duplicates_->push_back(Where{&where, key, 0}.text());
   }
+
+  std::vector<std::string>* duplicates_;
 };
 
 std::string_view reason(simdjson::error_code error) {
@@ -235,18 +265,42 @@ Value parse(std::string_view text, std::vector<std::string>* duplicates, ParseLi
     throw Error(ErrorCode::BadRequest, "JSON is " + std::string(reason(result.error())) +
                                            (result.error() == simdjson::DEPTH_ERROR ? " (at most " + std::to_string(limits.depth_max) + " levels)" : ""));
   }
-  return Builder{duplicates, {}}.build(result.value_unsafe());
+  Value value;
+  Builder(duplicates).build(result.value_unsafe(), value, Builder::Where{nullptr, {}, 0});
+  return value;
 }
+
+namespace {
+
+// Whether one of the eight bytes must be escaped: below 0x20, '"' or '\\'. Bit tricks as in Hacker's Delight, 6-1.
+bool any_escaped(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
+  const auto has_zero = [](std::uint64_t x) { return (x - kOnes) & ~x & kHighs; };
+  const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
+  return (control | has_zero(word ^ (kOnes * '"')) | has_zero(word ^ (kOnes * '\\'))) != 0;
+}
+
+bool is_escaped(unsigned char c) { return c < 0x20 || c == '"' || c == '\\'; }
+
+// Where the first byte that must be escaped stands, from `at` on; the text's end when there is none.
+std::size_t next_escaped(std::string_view text, std::size_t at) {
+  for (std::uint64_t word; text.size() - at >= sizeof word; at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    if (any_escaped(word)) break;
+  }
+  while (at < text.size() && !is_escaped(static_cast<unsigned char>(text[at]))) ++at;
+  return at;
+}
+
+}  // namespace
 
 void append_quoted(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
   std::size_t start = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
+  for (std::size_t i = 0; (i = next_escaped(text, i)) < text.size(); start = ++i) {
     out.append(text, start, i - start);
-    start = i + 1;
+    const auto c = static_cast<unsigned char>(text[i]);
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;

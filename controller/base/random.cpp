@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 
@@ -11,14 +12,40 @@
 namespace gantry {
 namespace {
 
+void from_kernel(std::span<std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const auto got = ::getrandom(bytes.data(), bytes.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::Internal, std::string("getrandom: ") + std::strerror(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(got));
+  }
+}
+
+// Fetched ahead, since each created object wants 16 bytes. What was handed out is wiped.
+class Pool {
+ public:
+  void take(std::span<std::uint8_t> bytes) {
+    if (left_ < bytes.size()) {
+      from_kernel(bytes_);
+      left_ = bytes_.size();
+    }
+    left_ -= bytes.size();
+    std::memcpy(bytes.data(), bytes_.data() + left_, bytes.size());
+    ::explicit_bzero(bytes_.data() + left_, bytes.size());
+  }
+
+ private:
+  std::array<std::uint8_t, 512> bytes_{};
+  std::size_t left_ = 0;
+};
+
 class SystemRandom final : public Random {
  public:
   void fill(std::span<std::uint8_t> bytes) override {
-    while (!bytes.empty()) {
-      const auto got = ::getrandom(bytes.data(), bytes.size(), 0);
-      if (got < 0) throw Error(ErrorCode::Internal, "getrandom failed");
-      bytes = bytes.subspan(static_cast<std::size_t>(got));
-    }
+    static thread_local Pool pool;
+    constexpr std::size_t kPooled = 16;  // a uuid; keys are longer, and are fetched for themselves
+    if (bytes.size() <= kPooled) return pool.take(bytes);
+    from_kernel(bytes);
   }
 };
 

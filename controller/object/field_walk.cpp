@@ -27,6 +27,18 @@ bool concerns(std::string_view key, Part part) {
 
 bool declared(const Node* node, std::string_view key) { return node && node->property(key); }
 
+// The nodes of an object's members, asked for in order; null where the schema says nothing.
+class NodeCursor {
+ public:
+  explicit NodeCursor(const Node* node) {
+    if (node) cursor_.emplace(*node);
+  }
+  const Node* find(std::string_view key) { return cursor_ ? cursor_->find(key) : nullptr; }
+
+ private:
+  std::optional<detail::PropertyCursor> cursor_;
+};
+
 // Items by path element, sorted; an element that stands twice is marked, since nobody can own just one of them.
 struct Item {
   std::string element;
@@ -95,8 +107,9 @@ Object all_of(const Node* node, const Value& value) {
   if (is_granular_map(node, value) && !value.as_object().empty()) {
     fields.reserve(value.as_object().size() + 1);
     fields.append_unsorted(".", Value(Object()));
+    NodeCursor nodes(node);
     for (const auto& [key, child] : value.as_object())
-      fields.append_unsorted(field_element(key), Value(all_of(node_of(node, key), child)));
+      fields.append_unsorted(field_element(key), Value(all_of(nodes.find(key), child)));
   } else if (is_granular_list(node, value) && !value.as_array().empty()) {
     fields.reserve(value.as_array().size() + 1);
     fields.append_unsorted(".", Value(Object()));
@@ -219,16 +232,18 @@ Parts compare_values(const Node* node, const Value* before, const Value* after) 
 // Metadata is never owned as a whole, nor is what the server keeps in it.
 template <class Each>
 void each_root_field(const Node& root, const Value& object, Part part, const Each& each) {
+  NodeCursor nodes(&root);
   for (const auto& [key, value] : members_of(&object)) {
-    if (concerns(key, part)) each(key, root.member(key), value);
+    if (concerns(key, part)) each(key, nodes.find(key), value);
   }
 }
 
 template <class Fields>
 Object metadata_fields(const Node* node, const Value& metadata, const Fields& fields) {
   Object made;
+  NodeCursor nodes(node);
   for (const auto& [key, value] : members_of(&metadata)) {
-    if (!is_bookkeeping(key)) fields(made, key, node_of(node, key), value);
+    if (!is_bookkeeping(key)) fields(made, key, nodes.find(key), value);
   }
   return made;
 }

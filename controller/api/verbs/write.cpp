@@ -166,10 +166,9 @@ Task<Written> store_new(Plane& plane, const Target& wanted, const WriteQuery& qu
   store::Encoded encoded = plane.admission->encode(target, object);
 
   std::optional<Error> taken;
-  if (plane.store.find(target.key())) {
+  if (query.dry_run) {
+    if (!plane.store.find(target.key())) co_return Written{unstored(target, object, std::nullopt), true, false};
     taken = already_exists(served.resource, target.name);
-  } else if (query.dry_run) {
-    co_return Written{unstored(target, object, std::nullopt), true, false};
   } else {
     try {
       co_return Written{co_await plane.store.create(target.key(), std::move(encoded), {query.fence}), true, false};
