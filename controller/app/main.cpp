@@ -1,4 +1,5 @@
-// One binary: the controller, the command line, and the supervisor that stands beside each process.
+// One binary: the controller, the command line, the supervisor that stands beside each process, and the
+// relay behind Caddy.
 #include <unistd.h>
 
 #include <csignal>
@@ -8,11 +9,13 @@
 #include "controller/app/commands.hpp"
 #include "controller/cli/cli.hpp"
 #include "providers/local/supervise.hpp"
+#include "providers/relay/relay.hpp"
 
 int main(int argc, char** argv) {
   // Before anything else is made: a supervisor must stay small, for there is one for each process.
   if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
     return gantry::providers::local::supervise_main(argc - 1, argv + 1);
+  if (argc > 1 && std::strcmp(argv[1], "relay") == 0) return gantry::providers::relay::relay_main(argc - 1, argv + 1);
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   gantry::cli::Surroundings surroundings;

@@ -1,0 +1,470 @@
+#include "providers/caddy/caddy_router.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/log.hpp"
+#include "providers/caddy/route_check.hpp"
+
+namespace gantry::providers::caddy {
+namespace {
+
+const log::Logger kLog("proxy");
+
+constexpr Duration kStartPatience = std::chrono::seconds(15);
+constexpr Duration kAskAgain = std::chrono::milliseconds(20);
+constexpr Duration kLookEvery = std::chrono::seconds(15);
+constexpr Duration kWhenDown = std::chrono::milliseconds(250);
+constexpr Duration kControlTimeout = std::chrono::seconds(5);
+constexpr Duration kLoadTimeout = std::chrono::seconds(30);
+constexpr int kAttempts = 5;
+constexpr std::size_t kSocketPathMax = 100;
+
+// {"error": "..."} as Caddy's admin API answers.
+std::string caddy_message(const http::Response& response) {
+  try {
+    const std::string text = json::parse(response.body).string_or("error");
+    if (!text.empty()) return log::redacted(text);
+  } catch (const Error&) {  // not JSON: as it is
+  }
+  return log::redacted(response.body.substr(0, 2048));
+}
+
+}  // namespace
+
+// One change at a time: what is rendered must be what is loaded and written.
+class CaddyRouter::Turn {
+ public:
+  explicit Turn(CaddyRouter& router) : router_(router) {}
+  ~Turn() { router_.give_turn(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  CaddyRouter& router_;
+};
+
+CaddyRouter::CaddyRouter(Reactor& reactor, Blocking& blocking, WorkloadHost& host, Options options)
+    : reactor_(reactor),
+      blocking_(blocking),
+      host_(host),
+      options_(std::move(options)),
+      caddy_(reactor, host,
+             {"caddy", {options_.caddy_program, "run", "--config", path("caddy.json")}, options_.folder}),
+      relay_(reactor, host, {"relay", {options_.relay_program, "relay", "--dir", options_.folder}, options_.folder}),
+      admin_(reactor, path("caddy.sock")),
+      control_(reactor, path("control.sock")),
+      freed_(reactor),
+      look_(reactor),
+      check_(reactor),
+      gate_(reactor) {}
+
+CaddyRouter::~CaddyRouter() = default;
+
+std::string CaddyRouter::path(std::string_view name) const { return options_.folder + "/" + std::string(name); }
+
+Task<> CaddyRouter::open() {
+  const std::string folder = options_.folder;
+  if (folder.size() > kSocketPathMax - std::string_view("/control.sock").size()) {
+    down_ = "the path " + folder + " is too long for the sockets of the proxy; use a shorter --data-dir";
+    co_return;
+  }
+  apps_ = co_await blocking_.run(reactor_, [folder] {
+    files::make_directories(folder + "/apps", 0700);
+    AllRoutes apps;
+    for (const auto& entry : std::filesystem::directory_iterator(folder + "/apps")) {
+      if (entry.path().extension() != ".json") continue;
+      try {
+        AppRoutes routes = read_routes(json::parse(files::read_file(entry.path().string())));
+        apps[routes.app_uid] = std::move(routes);
+      } catch (const Error& error) {  // made anew by its App's next reconcile
+        kLog.warn("a route file cannot be read", {{"file", entry.path().string()}, {"error", error.message()}});
+      }
+    }
+    return apps;
+  });
+  host_.on_change([this](const std::string& owner) {
+    if (owner == kProxyOwner) look_now();
+  });
+  reactor_.spawn(keep(gate_.enter()));
+  reactor_.spawn(check_for_ever(gate_.enter()));
+}
+
+Task<> CaddyRouter::close() {
+  closing_ = true;
+  look_now();
+  check_.notify_all();
+  co_await gate_.close();
+}
+
+Task<> CaddyRouter::take_turn() {
+  while (busy_) co_await freed_.wait();
+  busy_ = true;
+}
+
+void CaddyRouter::give_turn() {
+  busy_ = false;
+  freed_.notify_one();
+}
+
+// Remembered, since the keeper may be busy.
+void CaddyRouter::look_now() {
+  must_look_ = true;
+  look_.notify_all();
+}
+
+void CaddyRouter::tell(const std::string& uid) {
+  for (const auto& listener : listeners_) listener(uid);
+}
+
+void CaddyRouter::tell_all() {
+  for (const auto& [uid, routes] : apps_) tell(uid);
+}
+
+CaddyOptions CaddyRouter::caddy_options() const {
+  return {.http_port = options_.http_port,
+          .https_port = options_.https_port,
+          .admin_socket = path("caddy.sock"),
+          .relay_socket = path("relay.sock"),
+          .storage_folder = path("certificates"),
+          .acme_email = options_.acme_email,
+          .acme_directory = options_.acme_directory,
+          .acme_trusted_ca_file = options_.acme_trusted_ca_file,
+          .stream_close_delay = stream_close_delay_};
+}
+
+Task<> CaddyRouter::write(std::string name, std::string text) {
+  co_await blocking_.run(reactor_, [file = path(name), text = std::move(text)] {
+    files::write_file_atomically(file, text, 0600);  // it may hold a certificate's key
+  });
+}
+
+// --- keeping both processes running
+
+Task<> CaddyRouter::keep(Gate::Pass) {
+  while (!closing_) {
+    must_look_ = false;
+    if (!apps_.empty()) {
+      co_await take_turn();
+      const Turn turn(*this);
+      const std::string before = down_;
+      const std::string served = caddy_seen_ + relay_seen_;
+      const bool up = co_await bring_up();
+      if (before != down_ || (up && served != caddy_seen_ + relay_seen_)) tell_all();
+    }
+    if (closing_) break;
+    Instant wake = reactor_.now() + kLookEvery;
+    for (const auto& retry : {caddy_.retry_at(), relay_.retry_at()}) {
+      if (retry && !apps_.empty()) wake = std::min(wake, *retry);
+    }
+    // Something happened while we were busy; at once, unless there is trouble that only time can help.
+    if (must_look_) wake = down_.empty() ? reactor_.now() : std::min<Instant>(wake, reactor_.now() + kWhenDown);
+    (void)co_await look_.wait_until(wake);
+  }
+}
+
+// True: both run and serve what is in the files. Whoever calls has the turn.
+Task<bool> CaddyRouter::bring_up() {
+  std::optional<Error> failure;
+  try {
+    if (relay_seen_.empty()) co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+    if (!co_await relay_.ensure()) {
+      down_ = relay_.problem();
+      relay_seen_.clear();
+      co_return false;
+    }
+    if (caddy_seen_.empty()) co_await write_caddy_file();
+    if (!co_await caddy_.ensure()) {
+      down_ = caddy_.problem();
+      caddy_seen_.clear();
+      co_return false;
+    }
+    if (caddy_seen_ != caddy_.instance() || relay_seen_ != relay_.instance() || reactor_.now() >= next_sync_)
+      co_await sync();
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) {
+    down_.clear();
+    caddy_.forgive();
+    relay_.forgive();
+    co_return true;
+  }
+  // Most likely it has just ended: what it said then is better than that it does not answer.
+  (void)co_await caddy_.ensure();
+  down_ = caddy_.last_end().empty() ? failure->message() : caddy_.last_end();
+  caddy_seen_.clear();
+  relay_seen_.clear();
+  co_return false;
+}
+
+// What runs may be older than we are, or somebody may have changed it through Caddy's API.
+Task<> CaddyRouter::sync() {
+  if (!co_await caddy_answers(kStartPatience))
+    throw Error(ErrorCode::Unavailable, "Caddy runs but does not answer on " + admin_.socket_path());
+  const Instant until = reactor_.now() + kStartPatience;
+  while (true) {
+    std::optional<Error> failure;
+    try {
+      co_await tell_relay(render_relay(apps_));
+    } catch (const Error& error) {
+      failure = error;
+    }
+    if (!failure) break;
+    const bool lives = co_await relay_.ensure();
+    if (!lives || reactor_.now() > until) throw *failure;
+    co_await sleep_for(reactor_, kAskAgain);
+  }
+  // Each Caddy may be another version.
+  if (caddy_seen_ != caddy_.instance()) stream_close_delay_ = true;
+  const http::Response running = co_await ask_caddy({.url = "/config/", .timeout = kControlTimeout});
+  if (running.status != 200 || !(json::parse(running.body) == render_caddy(apps_, caddy_options())))
+    co_await load(apps_);
+  caddy_seen_ = caddy_.instance();
+  relay_seen_ = relay_.instance();
+  next_sync_ = reactor_.now() + kLookEvery;
+  check_.notify_all();
+}
+
+Task<bool> CaddyRouter::caddy_answers(Duration patience) {
+  const Instant until = reactor_.now() + patience;
+  while (reactor_.now() < until && !closing_) {
+    bool answered = false;
+    try {
+      answered = (co_await admin_.send(
+                      {.url = "/config/admin", .headers = {{"Connection", "close"}}, .timeout = kControlTimeout}))
+                     .status == 200;
+    } catch (const Error&) {  // not yet
+    }
+    if (answered) co_return true;
+    const auto all = co_await host_.list(std::string(kProxyOwner));
+    const bool lives = std::ranges::any_of(
+        all, [&](const Instance& one) { return one.id == caddy_.instance() && one.state != Instance::State::Exited; });
+    if (!lives) co_return false;
+    co_await sleep_for(reactor_, kAskAgain);
+  }
+  co_return false;
+}
+
+Task<> CaddyRouter::end_processes() {
+  caddy_seen_.clear();
+  relay_seen_.clear();
+  co_await caddy_.end();
+  co_await relay_.end();
+}
+
+// --- changing what is served
+
+// After each load Caddy opens its admin endpoint anew and closes connections of before, also those on which a request
+// is just arriving. Everything we ask it may be asked twice.
+Task<http::Response> CaddyRouter::ask_caddy(http::Request request) {
+  request.headers.emplace_back("Connection", "close");
+  for (int attempt = 1;; ++attempt) {
+    std::optional<Error> failure;
+    http::Response response;
+    try {
+      response = co_await admin_.send(request);
+    } catch (const Error& error) {
+      failure = error;
+    }
+    if (!failure) co_return response;
+    if (failure->code() != ErrorCode::Unavailable || attempt == kAttempts) throw *failure;
+    co_await sleep_for(reactor_, kAskAgain);
+  }
+}
+
+Task<> CaddyRouter::load(const AllRoutes& apps) {
+  while (true) {
+    http::Request request{.method = "POST",
+                          .url = "/load",
+                          .headers = {{"Content-Type", "application/json"}},
+                          .body = json::dump(render_caddy(apps, caddy_options())),
+                          .timeout = kLoadTimeout};
+    const http::Response response = co_await ask_caddy(std::move(request));
+    if (response.status == 200) co_return;
+    const std::string why = caddy_message(response);
+    // Known from 2.7 on; refusing a configuration changes nothing, so asking is how to find out.
+    if (stream_close_delay_ && why.find("stream_close_delay") != std::string::npos) {
+      stream_close_delay_ = false;
+      continue;
+    }
+    throw Error(response.status < 500 ? ErrorCode::Invalid : ErrorCode::Unavailable,
+                "Caddy refuses the configuration: " + why);
+  }
+}
+
+// Read when Caddy starts, before anybody knows its version: what every version understands.
+Task<> CaddyRouter::write_caddy_file() {
+  CaddyOptions options = caddy_options();
+  options.stream_close_delay = false;
+  co_await write("caddy.json", json::dump_pretty(render_caddy(apps_, options), 1));
+}
+
+Task<> CaddyRouter::tell_relay(relay::Config config) {
+  http::Request request{.method = "PUT",
+                        .url = "/config",
+                        .headers = {{"Content-Type", "application/json"}},
+                        .body = json::dump(relay::to_json(config)),
+                        .timeout = kControlTimeout};
+  const http::Response response = co_await control_.send(std::move(request));
+  if (response.status != 200)
+    throw Error(ErrorCode::Internal, "the relay refuses its configuration: " + response.body.substr(0, 500));
+}
+
+Task<> CaddyRouter::set(AppRoutes routes) {
+  co_await take_turn();
+  const Turn turn(*this);
+  const std::string uid = routes.app_uid;
+  const std::string hash = rules_hash(routes);
+  const bool up = co_await bring_up();
+  if (!up) throw Error(ErrorCode::Unavailable, down_);
+
+  AllRoutes wanted = apps_;
+  wanted[uid] = routes;
+  const auto before = apps_.find(uid);
+  std::optional<Error> refused;
+  if (before == apps_.end() || rules_hash(before->second) != hash) {
+    // The relay knows the new names before Caddy does, and the old ones for as long as Caddy does.
+    relay::Config both = render_relay(wanted);
+    for (const auto& [key, route] : render_relay(apps_).routes) both.routes.try_emplace(key, route);
+    co_await tell_relay(std::move(both));
+    try {
+      co_await load(wanted);
+    } catch (const Error& error) {
+      refused = error;
+    }
+  }
+  if (refused) {
+    if (refused->code() == ErrorCode::Invalid) problems_[uid] = {hash, refused->message()};
+    // Who serves is as asked all the same, under the names of before.
+    if (before == apps_.end()) {
+      wanted.erase(uid);
+    } else {
+      wanted[uid].rules = before->second.rules;
+    }
+  } else {
+    problems_.erase(uid);
+  }
+  apps_ = std::move(wanted);
+  co_await tell_relay(render_relay(apps_));
+  if (const auto now = apps_.find(uid); now != apps_.end())
+    co_await write("apps/" + uid + ".json", json::dump(to_json(now->second)));
+  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+  co_await write_caddy_file();
+  if (refused) throw *refused;
+  check_.notify_all();
+}
+
+Task<> CaddyRouter::remove(std::string app_uid) {
+  co_await take_turn();
+  const Turn turn(*this);
+  problems_.erase(app_uid);
+  checks_.erase(app_uid);
+  if (!apps_.contains(app_uid)) {
+    if (apps_.empty()) co_await end_processes();
+    co_return;
+  }
+  AllRoutes left = apps_;
+  left.erase(app_uid);
+  if (!left.empty()) {
+    const bool up = co_await bring_up();
+    if (up) co_await load(left);
+    if (up) co_await tell_relay(render_relay(left));
+  }
+  // First the file: killed here, the next start serves what is left.
+  co_await blocking_.run(reactor_, [file = path("apps/" + app_uid + ".json")] { files::remove_file(file); });
+  apps_ = std::move(left);
+  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+  co_await write_caddy_file();
+  if (apps_.empty()) co_await end_processes();
+}
+
+// --- telling what is served
+
+Task<SeenRoutes> CaddyRouter::observe(std::string app_uid) {
+  SeenRoutes seen;
+  seen.down = down_;
+  if (const auto problem = problems_.find(app_uid); problem != problems_.end()) {
+    seen.problem = problem->second.message;
+    seen.problem_hash = problem->second.hash;
+  }
+  const auto served = apps_.find(app_uid);
+  if (served == apps_.end()) co_return seen;
+  seen.exists = true;
+  seen.rules_hash = rules_hash(served->second);
+  if (const auto checks = checks_.find(app_uid); checks != checks_.end()) seen.checks = checks->second;
+  http::Response state;
+  try {
+    state = co_await control_.send({.url = "/state", .timeout = kControlTimeout});
+  } catch (const Error& error) {  // its being down is the finding
+    if (seen.down.empty()) seen.down = "the relay does not answer: " + error.message();
+    look_now();
+    co_return seen;
+  }
+  const json::Value told = json::parse(state.body);
+  const json::Value* backends = told.find("backends");
+  for (const auto& [key, backend] : backends ? backends->as_object() : json::Object()) {
+    if (!key.starts_with(app_uid + "/")) continue;
+    for (const auto& one : backend.find("upstreams")->as_array()) {
+      SeenUpstream upstream{.backend = key.substr(app_uid.size() + 1),
+                            .upstream = {one.string_or("id"), static_cast<int>(one.int_or("port", 0))},
+                            .in_flight = static_cast<int>(one.int_or("inFlight", 0)),
+                            .draining = {}};
+      if (const json::Value* since = one.find("drainingMillis"))
+        upstream.draining = std::chrono::milliseconds(since->as_int());
+      seen.upstreams.push_back(std::move(upstream));
+    }
+  }
+  co_return seen;
+}
+
+std::string CaddyRouter::url_of(const RouteRule& rule) const {
+  const bool plain = rule.tls.mode == RouteTls::Mode::None;
+  const int port = plain ? options_.http_port : options_.https_port;
+  const std::string suffix = port == (plain ? 80 : 443) ? "" : ":" + std::to_string(port);
+  return (plain ? "http://" : "https://") + rule.host + suffix + (rule.path == "/" ? "" : rule.path);
+}
+
+std::string CaddyRouter::rate_limiter() const {
+  return "Gantry's relay on this host: a token bucket for each client address";
+}
+
+Task<> CaddyRouter::check_for_ever(Gate::Pass) {
+  while (!closing_) {
+    const std::string root =
+        co_await blocking_.run(reactor_, [file = path("certificates/pki/authorities/local/root.crt")] {
+          return files::read_file_if_exists(file).value_or(std::string());
+        });
+    bool waiting = false;  // for a certificate, which takes a moment
+    for (const auto& [uid, routes] : AllRoutes(apps_)) {
+      std::vector<RouteCheck> found;
+      for (const auto& rule : routes.rules) {
+        if (closing_) co_return;
+        const bool internal = rule.tls.mode == RouteTls::Mode::Internal;
+        const bool acme = rule.tls.mode == RouteTls::Mode::Acme && options_.acme_directory.empty();
+        found.push_back(co_await check_route(reactor_, rule,
+                                             {.http_port = options_.http_port,
+                                              .https_port = options_.https_port,
+                                              .authority = internal ? root : "",
+                                              .verify = acme || (internal && !root.empty())}));
+        waiting = waiting || found.back().certificate == false || found.back().cors == false;
+      }
+      const auto same = [](const RouteCheck& a, const RouteCheck& b) {
+        return a.certificate == b.certificate && a.cors == b.cors && a.certificate_message == b.certificate_message &&
+               a.cors_message == b.cors_message;
+      };
+      auto& known = checks_[uid];
+      const bool news = !std::ranges::equal(known, found, same);
+      known = std::move(found);
+      if (!apps_.contains(uid)) checks_.erase(uid);
+      if (news) tell(uid);
+    }
+    if (closing_) break;
+    const Duration pause = waiting ? std::chrono::seconds(1) : options_.check_period;
+    (void)co_await check_.wait_until(reactor_.now() + pause);
+  }
+}
+
+}  // namespace gantry::providers::caddy

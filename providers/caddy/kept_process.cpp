@@ -1,0 +1,109 @@
+#include "providers/caddy/kept_process.hpp"
+
+#include <algorithm>
+
+#include "controller/base/error.hpp"
+#include "controller/base/log.hpp"
+#include "controller/base/reactor.hpp"
+
+namespace gantry::providers::caddy {
+namespace {
+
+const log::Logger kLog("proxy");
+
+constexpr Duration kLongEnough = std::chrono::seconds(10);
+constexpr Duration kLongestPause = std::chrono::seconds(30);
+constexpr std::size_t kLastLines = 1;
+
+int number_of(const std::string& id) { return std::atoi(id.substr(id.rfind('-') + 1).c_str()); }
+
+}  // namespace
+
+KeptProcess::KeptProcess(Reactor& reactor, WorkloadHost& host, Program program)
+    : reactor_(reactor), host_(host), program_(std::move(program)) {}
+
+// Oldest first.
+Task<std::vector<Instance>> KeptProcess::mine() {
+  std::vector<Instance> found;
+  for (auto& one : co_await host_.list(std::string(kProxyOwner))) {
+    if (one.release == program_.name) found.push_back(std::move(one));
+  }
+  std::ranges::sort(found, {}, [](const Instance& one) { return number_of(one.id); });
+  co_return found;
+}
+
+Task<> KeptProcess::count_end(const Instance& last) {
+  if (counted_ == last.id) co_return;
+  counted_ = last.id;
+  const bool quick = last.finished - last.started < kLongEnough;
+  quick_failures_ = quick ? quick_failures_ + 1 : 1;
+  const int doublings = std::min(quick_failures_ - 1, 10);
+  const Duration pause = quick_failures_ <= 1
+                             ? Duration::zero()
+                             : std::min<Duration>(std::chrono::milliseconds(250) * (1 << doublings), kLongestPause);
+  retry_at_ = reactor_.now() + pause;
+  problem_ = program_.name + " " + last.exit_reason;
+  const std::string said = co_await host_.log_tail(last.id, kLastLines);
+  if (!said.empty()) problem_ += ": " + log::redacted(said);
+  while (problem_.ends_with('\n')) problem_.pop_back();
+  last_end_ = problem_;
+  kLog.warn("a part of the proxy has ended", {{"program", program_.name}, {"reason", last.exit_reason}});
+}
+
+Task<bool> KeptProcess::ensure() {
+  const auto all = co_await mine();
+  int newest = 0;
+  for (const auto& one : all) {
+    newest = std::max(newest, number_of(one.id));
+    if (one.state == Instance::State::Exited || one.stopping) continue;
+    instance_ = one.id;
+    problem_.clear();
+    retry_at_.reset();
+    co_return true;
+  }
+  instance_.clear();
+  if (!all.empty() && all.back().state == Instance::State::Exited) co_await count_end(all.back());
+  if (retry_at_ && reactor_.now() < *retry_at_) co_return false;
+  InstanceSpec spec;
+  spec.id = "proxy-" + program_.name + "-" + std::to_string(newest + 1);
+  spec.owner_uid = kProxyOwner;
+  spec.owner_namespace = "gantry";
+  spec.owner_name = "proxy";
+  spec.release = program_.name;
+  spec.command = program_.command;
+  spec.working_directory = program_.folder;
+  for (const auto* name : {"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}) spec.env.emplace_back(name, program_.folder);
+  std::optional<Error> failure;
+  try {
+    co_await host_.start(std::move(spec));
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (failure) {
+    problem_ = program_.name + " cannot be started: " + failure->message();
+    retry_at_ = reactor_.now() + kLongestPause;
+    co_return false;
+  }
+  instance_ = "proxy-" + program_.name + "-" + std::to_string(newest + 1);
+  kLog.info("a part of the proxy was started", {{"program", program_.name}, {"instance", instance_}});
+  // The last one's log stays for whoever wants to know why it ended.
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    if (all[i].state == Instance::State::Exited) co_await host_.remove(all[i].id, true);
+  }
+  co_return true;
+}
+
+Task<> KeptProcess::end() {
+  for (const auto& one : co_await mine()) {
+    if (one.state == Instance::State::Exited) {
+      co_await host_.remove(one.id, true);
+    } else if (!one.stopping) {
+      co_await host_.stop(one.id);
+    }
+  }
+  instance_.clear();
+  problem_.clear();
+  retry_at_.reset();
+}
+
+}  // namespace gantry::providers::caddy

@@ -1,0 +1,84 @@
+// The relay stands between Caddy and the instances of Apps, so that a deploy changes nothing in Caddy.
+//
+// Caddy applies a change by starting its whole configuration anew. Up to version 2.6 that closes every WebSocket of
+// every App, and it always closes idle kept-alive connections, on which a request may just be arriving. So Caddy is
+// told only what the outside sees (names, certificates, CORS), and one Unix socket to send everything to; who serves
+// is decided here, at each request, and changed without touching a byte that is under way.
+//
+// One connection from Caddy is one request (its keep-alive towards us is off). After the head has been read, bytes go
+// through untouched in both directions until one side is done; so WebSockets, streams and uploads are all the same,
+// and an instance's open connections are exactly its requests in flight. Beside that the relay limits rates and holds
+// requests for a moment while no instance is there.
+//
+// It is a process of its own, beside the controller, and lives on without it. Its configuration is a file that is read
+// at the start; afterwards PUT /config on its control socket replaces it, GET /state tells what goes on.
+// One reactor's thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/base/signal.hpp"
+#include "providers/relay/rate_limiter.hpp"
+#include "providers/relay/relay_config.hpp"
+#include "providers/relay/request_head.hpp"
+
+namespace gantry {
+class ByteStream;
+}
+
+namespace gantry::providers::relay {
+
+class Relay {
+ public:
+  struct Options {
+    Duration hold = std::chrono::seconds(10);         // how long a request waits for an instance
+    Duration head_time = std::chrono::seconds(10);    // for the whole head
+    Duration connect_time = std::chrono::seconds(5);  // to an instance
+    Duration avoid = std::chrono::seconds(1);         // an instance that refused a connection, if there are others
+    std::size_t waiting_max = 2000;                   // requests that wait at a time
+  };
+
+  Relay(Reactor& reactor, Options options);
+  explicit Relay(Reactor& reactor) : Relay(reactor, Options{}) {}
+  ~Relay();
+
+  void configure(Config config);
+  // {"backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}}, "rateLimited": n}.
+  // Those that were taken off and still have requests in flight are there with drainingMillis.
+  json::Value state() const;
+
+  // Takes over a connected descriptor.
+  Task<> serve(int descriptor);
+  Task<> serve_control(int descriptor);
+
+ private:
+  struct Instance;
+  struct Serving;
+  struct Exchange;
+  using InstancePtr = std::shared_ptr<Instance>;
+
+  Task<std::optional<RequestHead>> read_head(ByteStream& stream, std::string& rest);
+  Task<InstancePtr> choose(std::string backend, Instant until);
+  InstancePtr best(Serving& serving);
+  Task<> exchange(std::shared_ptr<Exchange> x);
+  static Task<> pump_up(Reactor& reactor, std::shared_ptr<Exchange> x);
+  Task<std::string> control(const RequestHead& head, std::string body);
+
+  Reactor& reactor_;
+  Options options_;
+  Config config_;
+  std::map<std::string, Serving> serving_;  // by backend
+  Signal changed_;
+  RateLimiter limiter_;
+  std::size_t waiting_ = 0;
+  std::uint64_t limited_ = 0;
+  std::uint64_t turn_ = 0;
+};
+
+// `gantry relay --dir DIR`: DIR/relay.json is its configuration, DIR/relay.sock and DIR/control.sock are its sockets,
+// DIR/relay.lock keeps a second one away. Ends at SIGTERM.
+int relay_main(int argc, char** argv);
+
+}  // namespace gantry::providers::relay
