@@ -27,10 +27,6 @@ class NotesToEvents final : public Notes {
   const object::Object& about_;
 };
 
-std::string count_of(const Plan& plan) {
-  return std::to_string(plan.actions.size()) + (plan.actions.size() == 1 ? " action" : " actions");
-}
-
 json::Value finalizers_patch(const object::Object& object, const std::vector<std::string>& finalizers) {
   json::Array list(finalizers.begin(), finalizers.end());
   return json::Object{{"metadata", json::Object{{"finalizers", std::move(list)},
@@ -221,6 +217,7 @@ Task<> Attempt::report(std::optional<Condition> held_back) {
   } else {
     update.withdrawn = {"Paused"};
     if (plan_.blocked) {
+      note_obstacle();
       std::erase_if(update.conditions, [](const Condition& c) { return c.type == "Synced"; });
       update.conditions.push_back({"Synced", "False", plan_.blocked_reason, plan_.blocked_message});
     } else if (more_) {
@@ -231,6 +228,18 @@ Task<> Attempt::report(std::optional<Condition> held_back) {
     }
   }
   co_await write(std::move(update));
+}
+
+// Once for each obstacle, also over a restart: what the status says already is no news. Waiting for things to go is no
+// obstacle.
+void Attempt::note_obstacle() const {
+  if (subject_.meta().deleting) return;
+  const json::Value* known = find_condition(subject_.json, "Synced");
+  if (known && known->string_or("reason") == plan_.blocked_reason &&
+      known->string_or("message") == plan_.blocked_message) {
+    return;
+  }
+  context_.events.record(*subject_.stored, {true, plan_.blocked_reason, plan_.blocked_message});
 }
 
 Task<> Attempt::write(StatusUpdate update) {

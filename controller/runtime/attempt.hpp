@@ -50,6 +50,7 @@ class Attempt {
   Task<> release();
   bool refresh();
   Task<> report(std::optional<Condition> paused);
+  void note_obstacle() const;
   Task<> write(StatusUpdate update);
   void log_plan() const;
 

@@ -105,6 +105,7 @@ void Controller::enqueue(const object::Object& object, Lane lane) {
 
 void Controller::on_change(const Change& change) {
   const object::Object& object = change.object();
+  if (!change.after && object.key().resource == kind_->resource) gone_[object.key()].push_back(object.meta().uid);
   // What was there when we started is routine; what comes later is somebody's wish.
   if (object.key().resource == kind_->resource && change.matters) {
     enqueue(object, informer_.synced() ? Lane::Change : Lane::Resync);
@@ -123,9 +124,18 @@ void Controller::enqueue_owners(const object::Object& object) {
   }
 }
 
+// Called with the key in hand, so that no attempt is under way that would remember again.
+void Controller::forget_gone(const Key& key) {
+  if (gone_.empty()) return;
+  const auto gone = gone_.extract(key);
+  if (gone.empty()) return;
+  for (const std::string& uid : gone.mapped()) reconciler_.forget(uid);
+}
+
 Task<> Controller::work(WorkerKind kind, Gate::Pass pass) {
   while (Queue::Item* item = co_await queue_.get(kind)) {
     const Key key = Queue::key_of(item);
+    forget_gone(key);
     const ObjectPtr object = informer_.find(key);
     if (!object) {
       backoff_.forget(key);
@@ -267,6 +277,7 @@ Task<Plan> Controller::plan(Subject subject) {
   const Claim claim{&queue_, claimed};
   const SeenPtr seen = co_await reconciler_.observe(subject);
   Plan plan = reconciler_.plan(subject, *seen);
+  if (!informer_.find(subject.key())) reconciler_.forget(subject.meta().uid);  // it was only thought of
   const auto obstacle =
       subject.meta().deleting ? remaining_dependent(context_, subject) : unmet_dependency(context_, subject);
   if (obstacle) {
@@ -274,6 +285,12 @@ Task<Plan> Controller::plan(Subject subject) {
     plan.blocked = true;
     plan.blocked_reason = obstacle->reason;
     plan.blocked_message = obstacle->message;
+  }
+  if (!subject.meta().deleting && subject.paused()) {
+    plan = Plan{.blocked = true,
+                .blocked_reason = "Paused",
+                .blocked_message = "annotation gantry.dev/paused is true, so nothing is done; without it there would be " +
+                                   count_of(plan)};
   }
   co_return plan;
 }

@@ -69,6 +69,7 @@ class Controller {
   void on_change(const Change& change);
   void enqueue(const object::Object& object, Lane lane);
   void enqueue_owners(const object::Object& object);
+  void forget_gone(const Key& key);
   Task<> work(WorkerKind kind, Gate::Pass pass);
   void settle(const Key& key, const ObjectPtr& object, Outcome outcome);
   void record_conditions(const Key& key, const object::Object& before, const ObjectPtr& after);
@@ -84,6 +85,7 @@ class Controller {
   Queue queue_;
   Backoff backoff_;
   std::list<Running> running_;
+  std::unordered_map<Key, std::vector<std::string>, KeyHash> gone_;  // uids that the reconciler has not forgotten yet
   Clock::TimerId deadline_timer_ = 0;
   Gate gate_;
   Metrics metrics_;

@@ -20,6 +20,10 @@ std::string_view to_string(Action::Verb verb) {
   return "Run";
 }
 
+std::string count_of(const Plan& plan) {
+  return std::to_string(plan.actions.size()) + (plan.actions.size() == 1 ? " action" : " actions");
+}
+
 json::Value to_json(const Plan& plan) {
   json::Array actions;
   actions.reserve(plan.actions.size());

@@ -32,6 +32,7 @@ struct Plan {
 };
 
 std::string_view to_string(Action::Verb verb);
+std::string count_of(const Plan& plan);  // "2 actions"
 // As clients see it: {"verb","type","target","reason","before","after","destructive"}.
 json::Value to_json(const Plan& plan);
 

@@ -77,6 +77,8 @@ class Reconciler {
   virtual Task<> act(const Subject& subject, const Seen& seen, const Action& action, Notes& notes) = 0;
   // Pure. What is true now.
   virtual Report report(const Subject& subject, const Seen& seen, const Plan& plan) = 0;
+  // The object is gone for good: whatever was remembered of it may be forgotten. Never during one of its attempts.
+  virtual void forget(const std::string& uid) { (void)uid; }
   // Whether the object holds real things that need the finalizer. Most do.
   virtual bool holds_real_things() const { return true; }
 };

@@ -32,6 +32,11 @@ void AppReconciler::wake(const std::string& uid) {
   if (const auto known = memory_.find(uid); known != memory_.end()) parts_.wake(known->second.key);
 }
 
+void AppReconciler::forget(const std::string& uid) {
+  memory_.erase(uid);
+  health_.keep_only(uid, {});
+}
+
 Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
   auto seen = std::make_shared<AppSeen>();
   seen->now = parts_.reactor.now();

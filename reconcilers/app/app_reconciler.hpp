@@ -53,6 +53,8 @@ class AppReconciler final : public runtime::Reconciler {
              runtime::Notes& notes) override;
   runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
                          const runtime::Plan& plan) override;
+  void forget(const std::string& uid) override;
+  std::size_t remembered() const { return memory_.size(); }
 
  private:
   void wake(const std::string& uid);

@@ -43,6 +43,7 @@ class SourceReconciler final : public runtime::Reconciler {
              runtime::Notes& notes) override;
   runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
                          const runtime::Plan& plan) override;
+  void forget(const std::string& uid) override { memory_.erase(uid); }
 
  private:
   struct Failure {

@@ -277,6 +277,27 @@ TEST_F(AppWorld, ASickReplicaIsReplacedAndSaysWhy) {
   EXPECT_GT(machine.commands.size(), 1U);
 }
 
+TEST_F(AppWorld, AnObstacleIsToldOnceAlsoOverARestart) {
+  world.apply(hello("/one", 1) + "  env: [{name: KEY, valueFrom: {secretKeyRef: {name: later, key: k}}}]\n");
+  world.advance(5min);
+  world.restart();
+  world.advance(30min);
+  const auto told = world.events("ReferenceNotFound");
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].int_or("count", 0), 1);
+}
+
+TEST_F(AppWorld, ADeletedAppIsForgotten) {
+  auto& reconciler = dynamic_cast<AppReconciler&>(*world.process().reconcilers.front());
+  for (int i = 0; i < 3; ++i) {
+    world.apply(hello("/one", 1));
+    until_ready(world);
+    world.remove("App/hello");
+    world.advance(1min);
+  }
+  EXPECT_EQ(reconciler.remembered(), 0U);
+}
+
 TEST_F(AppWorld, AMissingSecretBlocksAndItsArrivalUnblocks) {
   world.apply(hello("/one", 1) + "  env: [{name: KEY, valueFrom: {secretKeyRef: {name: later, key: k}}}]\n");
   world.advance(10s);
@@ -284,6 +305,11 @@ TEST_F(AppWorld, AMissingSecretBlocksAndItsArrivalUnblocks) {
   EXPECT_EQ(machine.alive(), 0U);
   world.apply(
       "apiVersion: v1\nkind: Secret\nmetadata: {name: later, namespace: default}\ndata: {k: aGVsbG8gd29ybGQ=}\n");
+  const auto told = world.events("ReferenceNotFound");
+  ASSERT_EQ(told.size(), 1U) << "an Event says so too";
+  EXPECT_EQ(told[0].string_or("type"), "Warning");
+  EXPECT_THAT(told[0].string_or("message"), testing::HasSubstr("later"));
+  EXPECT_EQ(told[0].int_or("count", 0), 1);
   world.advance(10s);
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
   // A rotated Secret is a new release.

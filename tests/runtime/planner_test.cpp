@@ -48,5 +48,21 @@ TEST(Planner, ShowsWhatWouldBeDoneAndDoesNothing) {
   EXPECT_EQ(world.cloud.mutations, mutations);
 }
 
+TEST(Planner, APausedObjectsPlanSaysThatNothingWillBeDone) {
+  World world;
+  world.apply(kWeb);
+  world.settle();
+  const object::ObjectPtr live = world.find("Gadget/web");
+  json::Value paused = live->decode();
+  paused["metadata"]["annotations"]["gantry.dev/paused"] = "true";
+  paused["spec"]["size"] = 7;
+  std::vector<api::PlanItem> items;
+  items.push_back({live->key(), live, paused});
+  const auto plans = world.run(world.plane().plan(std::move(items)));
+  EXPECT_THAT(plans[0].find("actions")->as_array(), IsEmpty());
+  EXPECT_EQ(plans[0].string_or("blockedReason"), "Paused");
+  EXPECT_THAT(plans[0].string_or("blockedMessage"), testing::HasSubstr("2 actions"));
+}
+
 }  // namespace
 }  // namespace gantry::runtime
