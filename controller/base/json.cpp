@@ -260,6 +260,8 @@ Value parse(std::string_view text, std::vector<std::string>* duplicates, ParseLi
     if (parser.capacity() > kKeep) parser = simdjson::dom::parser();
     if (parser.allocate(capacity, limits.depth_max)) throw Error(ErrorCode::TooLarge, "JSON is too large to read");
   }
+  // A view of nothing may have no address, and simdjson copies from there.
+  if (text.data() == nullptr) text = std::string_view("", 0);
   const auto result = parser.parse(text.data(), text.size(), true);
   if (result.error()) {
     throw Error(ErrorCode::BadRequest, "JSON is " + std::string(reason(result.error())) +

@@ -51,9 +51,22 @@ bool is_sexagesimal(std::string_view text) {
   return text.contains(':') && text.find_first_not_of("0123456789:._+-") == std::string_view::npos;
 }
 
+// 2026-11-21, or with a time behind it: a timestamp in YAML 1.1, which older readers make a date of.
+bool is_timestamp(std::string_view text) {
+  std::size_t at = 0;
+  const auto digits = [&](std::size_t least, std::size_t most) {
+    const std::size_t from = at;
+    while (at < text.size() && at - from < most && text[at] >= '0' && text[at] <= '9') ++at;
+    return at - from >= least;
+  };
+  const auto dash = [&] { return at < text.size() && text[at++] == '-'; };
+  if (!digits(4, 4) || !dash() || !digits(1, 2) || !dash() || !digits(1, 2)) return false;
+  return at == text.size() || std::string_view("Tt \t").contains(text[at]);
+}
+
 bool reads_back_as_itself(std::string_view text) {
   const auto read = resolve_plain(text);
-  return read && read->is_string() && text != "<<" && text != "=" && !is_sexagesimal(text);
+  return read && read->is_string() && text != "<<" && text != "=" && !is_sexagesimal(text) && !is_timestamp(text);
 }
 
 void append_double_quoted(std::string& out, std::string_view text) {

@@ -100,5 +100,7 @@ TEST(JsonPretty, IsWhatKubectlPrints) {
             "{\n    \"a\": {\n        \"b\": [\n            1,\n            {}\n        ]\n    },\n    \"c\": []\n}\n");
 }
 
+TEST(Json, AViewOfNothingIsNoJson) { EXPECT_THROW(json::parse(std::string_view()), Error); }
+
 }  // namespace
 }  // namespace gantry

@@ -166,7 +166,7 @@ data:
   b: "1_000"
   c: "off"
   d: '@x'
-  e: 2026-01-01
+  e: "2026-01-01"
   f: 'x '
   g: ""
   h: |
@@ -283,6 +283,14 @@ TEST(YamlDump, ReadsBackAsItWas) {
   const std::string text = yaml::dump(value);
   EXPECT_EQ(parse(text), value) << text;
   for (const auto& one : awkward) EXPECT_EQ(parse(yaml::dump(json::Value(one + "x"))), json::Value(one + "x"));
+}
+
+TEST(YamlDump, QuotesWhatOlderReadersTakeForATimestamp) {
+  for (const char* text :
+       {"2026-11-21", "2026-11-21T10:00:00Z", "2026-1-2 03:04:05.6 +1", "2001-12-14t21:59:43.10-05:00"})
+    EXPECT_EQ(yaml::dump(json::Value(text)), "\"" + std::string(text) + "\"\n");
+  for (const char* text : {"2026-11", "2026-11-21-nightly", "v2026-11-21", "12026-11-21"})
+    EXPECT_EQ(yaml::dump(json::Value(text)), std::string(text) + "\n");
 }
 
 }  // namespace
