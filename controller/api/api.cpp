@@ -84,6 +84,8 @@ void Api::add_health_check(std::string name, bool live, HealthCheck check) {
 
 void Api::set_planner(std::shared_ptr<Planner> planner) { planner_ = std::move(planner); }
 
+void Api::add_metrics(std::function<Task<std::string>()> more) { more_metrics_.push_back(std::move(more)); }
+
 Task<> Api::prepare() {
   const Served* namespaces = plane_.catalogue.namespaces();
   if (!namespaces) co_return;
@@ -228,7 +230,9 @@ Task<HttpResponse> Api::answer(Call& call) {
     case To::Services:
       co_return answer_services(call);
     case To::Metrics: {
-      HttpResponse response = text_response(200, metrics::render());
+      std::string text = metrics::render();
+      for (const auto& more : more_metrics_) text += co_await more();
+      HttpResponse response = text_response(200, std::move(text));
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
       co_return response;
     }

@@ -42,6 +42,8 @@ class Api final : public Handler {
   void add_subresource(object::Resource resource, std::string name, std::shared_ptr<Subresource> subresource);
   void add_health_check(std::string name, bool live, HealthCheck check);
   void set_planner(std::shared_ptr<Planner> planner);
+  // More for /metrics, in the text exposition format; asked on the front reactor at each scrape.
+  void add_metrics(std::function<Task<std::string>()> more);
 
   // Makes the namespaces that always exist: default and kube-system. Once, before clients are let in.
   Task<> prepare();
@@ -74,6 +76,7 @@ class Api final : public Handler {
   std::optional<Discovery> discovery_;
   std::string version_;
   std::shared_ptr<Planner> planner_;
+  std::vector<std::function<Task<std::string>()>> more_metrics_;
   RequestMetrics other_;  // what is no resource
 };
 

@@ -157,7 +157,7 @@ ControllerProcess::House::House(ControllerOptions given)
   host = std::make_unique<providers::local::LocalHost>(
       loop, pool,
       providers::local::LocalHost::Options{.folder = options.data_dir, .docker_socket = options.docker_socket});
-  code = std::make_unique<Code>(loop, pool, files::join(options.data_dir, "releases"));
+  code = std::make_unique<Code>(loop, pool, options.data_dir);
   runtime::PlaneOptions plane_options;
   plane_options.read_only = options.read_only;
   plane_options.stop_grace = options.shutdown_grace;
@@ -175,6 +175,7 @@ ControllerProcess::House::House(ControllerOptions given)
 
   runtime::refuse_cycles(*api, kinds, *store);
   api->set_planner(plane);
+  api->add_metrics([this] { return plane->object_metrics(); });
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
                        std::make_shared<AppLogs>(front, loop, *host));
   api->add_health_check("controllers-synced", false,

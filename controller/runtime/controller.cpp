@@ -61,6 +61,9 @@ Controller::Metrics::Metrics(const std::string& controller)
       max_concurrent(metrics::gauge("controller_runtime_max_concurrent_reconciles",
                                     "Maximum number of concurrent reconciles per controller",
                                     {{"controller", controller}})),
+      last_reconcile(metrics::gauge("gantry_resource_last_reconcile_timestamp_seconds",
+                                    "When an attempt for an object of the kind last ended without an error",
+                                    {{"kind", controller}})),
       time_to_ready(metrics::histogram("gantry_resource_time_to_ready_seconds",
                                        "Time from an object's creation until it was first Ready",
                                        metrics::reconcile_buckets(), {{"kind", controller}})) {}
@@ -74,8 +77,7 @@ Controller::Controller(const Context& context, object::KindPtr kind, Reconciler&
       queue_(context.reactor, lower(kind_->kind)),
       backoff_(context.random, options.backoff),
       gate_(context.reactor),
-      metrics_(lower(kind_->kind)),
-      conditions_(kind_->kind) {
+      metrics_(lower(kind_->kind)) {
   metrics_.max_concurrent.set(static_cast<double>(options_.workers));
   for (const auto& [resource, informer] : context.informers.all()) {
     informer->on_change([this](const Change& change) { on_change(change); });
@@ -139,7 +141,6 @@ Task<> Controller::work(WorkerKind kind, Gate::Pass pass) {
     const ObjectPtr object = informer_.find(key);
     if (!object) {
       backoff_.forget(key);
-      conditions_.forget(key);
       queue_.cancel_delayed(key);
       queue_.done(item);
       continue;
@@ -162,7 +163,11 @@ Task<> Controller::work(WorkerKind kind, Gate::Pass pass) {
 }
 
 void Controller::settle(const Key& key, const ObjectPtr& object, Outcome outcome) {
-  record_conditions(key, *object, outcome.object);
+  record_ready(*object, outcome.object);
+  if (!outcome.error) {
+    const WallTime now = context_.reactor.clock().wall();
+    metrics_.last_reconcile.set(std::chrono::duration<double>(now.time_since_epoch()).count());
+  }
   const Lane lane = object->meta().deleting ? Lane::Deletion : Lane::Change;
   switch (outcome.next) {
     case Outcome::Next::Settled:
@@ -214,9 +219,8 @@ Duration Controller::resync_delay() const {
   return Duration(static_cast<std::int64_t>(static_cast<double>(options_.resync.count()) * spread));
 }
 
-void Controller::record_conditions(const Key& key, const object::Object& before, const ObjectPtr& after) {
+void Controller::record_ready(const object::Object& before, const ObjectPtr& after) {
   if (!after || after->revision() == before.revision()) return;
-  if (conditions_.wants(key)) conditions_.record(key, after->decode());
   // As canonical JSON has it, so that nothing need be decoded.
   constexpr std::string_view kReady = R"("status":"True","type":"Ready")";
   const auto ready = [&](const object::Object& object) {
@@ -287,10 +291,11 @@ Task<Plan> Controller::plan(Subject subject) {
     plan.blocked_message = obstacle->message;
   }
   if (!subject.meta().deleting && subject.paused()) {
-    plan = Plan{.blocked = true,
-                .blocked_reason = "Paused",
-                .blocked_message = "annotation gantry.dev/paused is true, so nothing is done; without it there would be " +
-                                   count_of(plan)};
+    plan =
+        Plan{.blocked = true,
+             .blocked_reason = "Paused",
+             .blocked_message = "annotation gantry.dev/paused is true, so nothing is done; without it there would be " +
+                                count_of(plan)};
   }
   co_return plan;
 }

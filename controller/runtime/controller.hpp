@@ -10,7 +10,6 @@
 
 #include "controller/runtime/attempt.hpp"
 #include "controller/runtime/backoff.hpp"
-#include "controller/runtime/condition_metrics.hpp"
 #include "controller/runtime/informer.hpp"
 #include "controller/runtime/queue.hpp"
 
@@ -62,7 +61,7 @@ class Controller {
     metrics::Counter success, error, requeue, requeue_after;
     metrics::Counter errors, terminal_errors, panics, timeouts;
     metrics::Histogram time;
-    metrics::Gauge active, max_concurrent;
+    metrics::Gauge active, max_concurrent, last_reconcile;
     metrics::Histogram time_to_ready;
   };
 
@@ -72,7 +71,7 @@ class Controller {
   void forget_gone(const Key& key);
   Task<> work(WorkerKind kind, Gate::Pass pass);
   void settle(const Key& key, const ObjectPtr& object, Outcome outcome);
-  void record_conditions(const Key& key, const object::Object& before, const ObjectPtr& after);
+  void record_ready(const object::Object& before, const ObjectPtr& after);
   Duration resync_delay() const;
   void watch_deadlines();
   Task<> report_overdue(ObjectPtr object, Gate::Pass pass);
@@ -89,7 +88,6 @@ class Controller {
   Clock::TimerId deadline_timer_ = 0;
   Gate gate_;
   Metrics metrics_;
-  ConditionMetrics conditions_;
 };
 
 }  // namespace gantry::runtime

@@ -219,6 +219,13 @@ ObjectPtr Informer::find(const Key& key) const {
   return found == cache_.end() ? nullptr : found->second;
 }
 
+std::vector<ObjectPtr> Informer::snapshot() const {
+  std::vector<ObjectPtr> objects;
+  objects.reserve(cache_.size());
+  for (const auto& [key, object] : cache_) objects.push_back(object);
+  return objects;
+}
+
 std::vector<ObjectPtr> Informer::list() const {
   std::vector<ObjectPtr> all;
   all.reserve(cache_.size());

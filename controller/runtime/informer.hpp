@@ -72,7 +72,8 @@ class Informer {
 
   ObjectPtr find(const Key& key) const;  // null when absent
   std::size_t size() const { return cache_.size(); }
-  std::vector<ObjectPtr> list() const;  // in the order of keys
+  std::vector<ObjectPtr> list() const;      // in the order of keys
+  std::vector<ObjectPtr> snapshot() const;  // in no order, and cheaper
   std::vector<Key> owned_by(const std::string& uid) const { return owners_.keys_of(uid); }
   std::vector<Key> referring_to(const Key& target) const { return references_.keys_of(target); }
   const std::vector<Key>& references_of(const Key& key) const { return references_.names_of(key); }

@@ -4,6 +4,7 @@
 
 #include "controller/base/log.hpp"
 #include "controller/runtime/no_reconciler.hpp"
+#include "controller/runtime/object_metrics.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -150,6 +151,10 @@ bool Plane::idle() const {
 Task<std::vector<json::Value>> Plane::plan(std::vector<api::PlanItem> items) {
   co_return co_await loop_.call(front_,
                                 [this, items = std::move(items)]() mutable { return plan_here(std::move(items)); });
+}
+
+Task<std::string> Plane::object_metrics() {
+  co_return co_await loop_.call(front_, [this] { return runtime::object_metrics(loop_, informers_, kinds_); });
 }
 
 Task<std::vector<json::Value>> Plane::plan_here(std::vector<api::PlanItem> items) {

@@ -55,6 +55,8 @@ class Plane final : public api::Planner {
   bool idle() const;
 
   Task<std::vector<json::Value>> plan(std::vector<api::PlanItem> items) override;
+  // Of single objects, for /metrics. Called on the front reactor, as plan() is.
+  Task<std::string> object_metrics();
 
  private:
   Task<> run(Gate::Pass pass);
