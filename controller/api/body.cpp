@@ -23,8 +23,11 @@ Body parse_json(const std::string& text, bool find_duplicates) {
   return body;
 }
 
+// As much as Kubernetes takes; aliases must not make far more of it.
+constexpr yaml::Limits kYamlLimits{.bytes_max = 3 << 20, .nodes_max = 250'000};
+
 Body parse_yaml(const std::string& text) {
-  auto documents = yaml::parse_all(text);
+  auto documents = yaml::parse_all(text, kYamlLimits);
   if (documents.size() != 1) {
     throw Error(ErrorCode::BadRequest,
                 "the body must be one YAML document, and has " + std::to_string(documents.size()));

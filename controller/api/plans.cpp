@@ -14,6 +14,19 @@ constexpr std::size_t kItemsMax = 100'000;
 constexpr std::size_t kTurn = 128;               // manifests
 constexpr std::string_view kManager = "gantry";  // who would apply, and would take the fields
 
+// Whether somebody else than who would apply, and the controller's status, has fields of it. Asked of the bytes, so
+// that thousands of unchanged objects cost nothing.
+bool has_other_managers(const object::Object& live) {
+  constexpr std::string_view kField = R"("manager":")";
+  const std::string_view bytes = live.bytes();
+  for (std::size_t at = bytes.find(kField); at != bytes.npos; at = bytes.find(kField, at)) {
+    at += kField.size();
+    const std::string_view name = bytes.substr(at, bytes.find('"', at) - at);
+    if (name != kManager && name != "gantry-controller") return true;
+  }
+  return false;
+}
+
 // What becomes of one object. The reconcilers' part is added when all are known.
 struct Outcome {
   json::Object told;
@@ -140,6 +153,7 @@ class Planning {
   Task<> foresee(const Target& target, json::Value manifest, Outcome& outcome) {
     const ObjectPtr live = plane_.store.find(target.key());
     Warnings warnings;
+    if (live && has_other_managers(*live)) co_await name_conflicts(target, manifest, outcome);
     Written written = co_await verbs::apply(plane_, target, {std::move(manifest), {}}, query_, warnings);
     json::Value desired = written.value.is_null() ? written.object->decode() : std::move(written.value);
     if (!live) {
@@ -153,6 +167,24 @@ class Planning {
       if (!fields.empty()) outcome.told.set("fields", std::move(fields));
     }
     outcome.item = PlanItem{target.key(), live, std::move(desired)};
+  }
+
+  // What apply would be refused for: fields that another manager has. The plan is told as if they were taken over.
+  Task<> name_conflicts(const Target& target, const json::Value& manifest, Outcome& outcome) {
+    WriteQuery query = query_;
+    query.force = false;
+    Warnings warnings;
+    std::optional<Error> refusal;
+    try {
+      co_await verbs::apply(plane_, target, {manifest, {}}, query, warnings);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::Conflict) refusal = error;  // what else is wrong shows under force too
+    }
+    if (!refusal || refusal->causes.empty()) co_return;
+    json::Array conflicts;
+    for (const auto& cause : refusal->causes)
+      conflicts.emplace_back(json::Object{{"field", cause.field}, {"message", cause.message}});
+    outcome.told.set("conflicts", std::move(conflicts));
   }
 
   void prune_kind(const Served& served, std::string ns, std::string_view labels) {

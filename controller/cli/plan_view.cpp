@@ -90,6 +90,16 @@ void print_actions(std::ostream& out, const json::Value& item, const Style& styl
   }
 }
 
+// Fields that somebody else has: apply is refused because of them.
+void print_conflicts(std::ostream& out, const json::Value& item, const Style& style) {
+  const json::Value* conflicts = item.find("conflicts");
+  if (!conflicts || !conflicts->is_array()) return;
+  for (const json::Value& conflict : conflicts->as_array()) {
+    out << "      " << style.red("!") << " " << conflict.string_or("field") << ": " << conflict.string_or("message")
+        << "; apply needs --force-conflicts\n";
+  }
+}
+
 void print_refusal(std::ostream& out, const Error& error, const std::function<std::string(const std::string&)>& where) {
   const std::size_t list = error.causes.empty() ? std::string::npos : error.message().find(" is invalid: ");
   if (list == std::string::npos) {
@@ -143,6 +153,7 @@ void print_plan_item(std::ostream& out, const json::Value& item, const Style& st
       << "\n";
   const bool secret = object.string_or("kind") == "Secret" && object.string_or("apiVersion") == "v1";
   print_fields(out, item, secret, style);
+  print_conflicts(out, item, style);
   print_actions(out, item, style, counts);
 }
 

@@ -22,8 +22,8 @@ struct PlanCounts {
 // Prints what would happen to one object; nothing for an object that stays as it is.
 // item:
 // {"object":{"apiVersion","kind","namespace","name"},"change":"create|configure|unchanged|delete|invalid","error",
-// "fields":[{"path","before","after"}],"plan":{"actions":[...]}}, as controller/api/plans.hpp answers.
-// where: "web.yaml:12: " of a field that is refused.
+// "fields":[{"path","before","after"}],"conflicts":[{"field","message"}],"plan":{"actions":[...]}}, as
+// controller/api/plans.hpp answers. where: "web.yaml:12: " of a field that is refused.
 void print_plan_item(std::ostream& out, const json::Value& item, const Style& style, PlanCounts& counts,
                      const std::function<std::string(const std::string& field)>& where = {});
 

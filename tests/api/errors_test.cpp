@@ -231,5 +231,19 @@ TEST_F(ErrorsTest, ChecksFromOutsideSpeakTogetherWithTheSchema) {
   EXPECT_EQ(patch(kApps + "/a", R"({"spec":{"image":"cursed"}})").status, 422);
 }
 
+TEST_F(ErrorsTest, YamlThatIsTooLongOrGrowsByAliasesIsRefused) {
+  const std::vector<std::pair<std::string, std::string>> as_yaml{{"content-type", "application/yaml"}};
+  const auto long_one = send("POST", kApps, "a: " + std::string(4 << 20, 'x'), as_yaml);
+  EXPECT_GE(long_one.status, 400);
+  EXPECT_LT(long_one.status, 500);
+  std::string bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n";
+  for (char c = 'b'; c < 'g'; ++c) {
+    bomb += std::string(1, c) + ": &" + c + " [";
+    for (int i = 0; i < 10; ++i) bomb += std::string(i ? ", *" : "*") + static_cast<char>(c - 1);
+    bomb += "]\n";
+  }
+  EXPECT_EQ(send("POST", kApps, bomb, as_yaml).status, 400);
+}
+
 }  // namespace
 }  // namespace gantry::api

@@ -59,6 +59,19 @@ TEST_F(PlansTest, TellsWhatWouldBecomeOfEachManifest) {
   EXPECT_EQ(parrot->calls, 1);
 }
 
+TEST_F(PlansTest, NamesTheFieldsThatAnotherManagerHas) {
+  apply(kApps + "/web?fieldManager=gantry", app("web"));
+  ASSERT_EQ(apply(kApps + "/web?fieldManager=scaler&force=true", app("web", R"({"replicas":5})")).status, 200);
+  const auto told = plan(app("web", R"({"image":"nginx:1","replicas":2})"));
+  const auto items = told.at("items").as_array();
+  ASSERT_EQ(items[0].string_or("change"), "configure") << told.text;
+  const auto* conflicts = items[0].find("conflicts");
+  ASSERT_TRUE(conflicts) << told.text;
+  ASSERT_EQ(conflicts->as_array().size(), 1u);
+  EXPECT_EQ(conflicts->as_array()[0].string_or("field"), ".spec.replicas");
+  EXPECT_THAT(conflicts->as_array()[0].string_or("message"), HasSubstr("scaler"));
+}
+
 TEST_F(PlansTest, TellsWhatPruningWouldTakeAway) {
   post(kApps, app("kept", R"({"image":"a"})", R"(,"labels":{"set":"one"})"));
   post(kApps, app("gone", R"({"image":"a"})", R"(,"labels":{"set":"one"})"));

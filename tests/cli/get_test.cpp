@@ -43,6 +43,18 @@ TEST(Get, WideShowsTheOtherColumnsToo) {
   EXPECT_EQ(gantry.run("get ap -o wide --no-headers").out, "web   True   2     nginx:1.27   5m\n");
 }
 
+TEST(Get, RawIsTheServersOwnAnswer) {
+  CommandLine gantry;
+  gantry.on("GET /readyz?verbose", "[+]ping ok\n");
+  EXPECT_EQ(gantry.run("get --raw /readyz?verbose").out, "[+]ping ok\n");
+  gantry.on("GET /nothing", status(404, "NotFound", "the server could not find the requested resource"), 404);
+  const Outcome missing = gantry.run("get --raw /nothing");
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("could not find"));
+  EXPECT_EQ(gantry.run("get --raw metrics").code, 64);
+  EXPECT_EQ(gantry.run("get apps --raw /metrics").code, 64);
+}
+
 TEST(Get, AllNamespacesAndLabelsAreColumns) {
   CommandLine gantry;
   gantry.on("GET /apis/gantry.dev/v1alpha1/apps?limit=500&labelSelector=team=shop",

@@ -191,6 +191,18 @@ int Get::watch() {
   return kOk;
 }
 
+// Whatever the server answers at this path, as it is.
+int get_raw(Context& context, const std::string& path) {
+  if (!path.starts_with('/')) throw UsageError("--raw takes a path that begins with /, such as /metrics");
+  if (!context.operands().empty()) throw UsageError("--raw asks for a path: leave out types and names");
+  const Response response = context.server().send({.path = path, .accept = "*/*"});
+  context.print_warnings(response);
+  if (!response.ok()) throw response.error();
+  context.out() << response.body;
+  context.out().flush();
+  return kOk;
+}
+
 }  // namespace
 
 Command get_command() {
@@ -209,7 +221,8 @@ Command get_command() {
           "  gantry get apps,secrets -l team=shop\n"
           "  gantry get apps -w                               # and go on showing what changes\n"
           "  gantry get app web -o jsonpath='{.status.urls[0]}{\"\\n\"}'\n"
-          "  gantry get apps -o custom-columns=NAME:.metadata.name,READY:.status.readyReplicas\n",
+          "  gantry get apps -o custom-columns=NAME:.metadata.name,READY:.status.readyReplicas\n"
+          "  gantry get --raw /metrics\n",
       .flags =
           {kOutputFlag,
            {.name = "watch", .letter = 'w', .help = "go on with every change", .sourced = false},
@@ -231,8 +244,16 @@ Command get_command() {
             .repeated = true},
            {.name = "show-managed-fields", .help = "do not hide metadata.managedFields"},
            {.name = "ignore-not-found", .help = "what is absent is no error"},
+           {.name = "raw",
+            .value = "PATH",
+            .help = "the server's own answer: /metrics, /readyz?verbose",
+            .sourced = false},
            {.name = "chunk-size", .value = "N", .help = "how many objects to ask for at a time", .otherwise = "500"}},
-      .run = [](Context& context) { return Get(context).run(); },
+      .run =
+          [](Context& context) {
+            if (context.flags().given("raw")) return get_raw(context, context.flags().text("raw"));
+            return Get(context).run();
+          },
   };
 }
 

@@ -63,7 +63,10 @@ json::Value ask_for_plan(Context& context, const std::vector<Manifest>& manifest
     json::Value answer = response.json();
     json::Value* found = answer.find("items");
     if (!found || !found->is_array()) continue;
-    for (json::Value& item : found->as_array()) items.push_back(std::move(item));
+    for (json::Value& item : found->as_array()) {
+      if (context.flags().on("force-conflicts") && item.is_object()) item.as_object().erase("conflicts");
+      items.push_back(std::move(item));
+    }
   }
   json::Object plans{{"apiVersion", "plan.gantry.dev/v1alpha1"}, {"kind", "PlanList"}};
   plans.set("items", std::move(items));  // a braced list would copy them
