@@ -58,17 +58,20 @@ Task<> DockerHost::open() {
   struct Found {
     bool used = false;
     std::vector<std::string> intents;
+    std::set<std::string> stops;
   };
   const Found found = co_await blocking_.run(reactor_, [folder = containers_] {
     Found here;
     here.used = files::exists(folder);
     for (const auto& name : names_in(folder)) {
+      if (name.ends_with(".stop")) here.stops.insert(name.substr(0, name.size() - 5));
       if (!name.ends_with(".json")) continue;
       if (auto text = read_small(folder + "/" + name)) here.intents.push_back(std::move(*text));
     }
     return here;
   });
   if (!found.used) co_return;
+  unfinished_stops_ = found.stops;
   for (const auto& text : found.intents) {
     try {
       Instance it = decode_intent(text).instance;
@@ -221,6 +224,7 @@ void DockerHost::adopt(const json::Value& container) {
   const bool changed = known.state != fresh.state || known.container_id != fresh.container_id;
   fresh.stopping = held->stopping && fresh.state != Instance::State::Exited;
   known = std::move(fresh);
+  if (unfinished_stops_.erase(known.id) > 0 && !held->exited() && !closing_) begin_stop(held);
   if (held->exited()) {
     ports_.release(known.id);
   } else {
@@ -390,6 +394,14 @@ Task<> DockerHost::stop(std::string id) {
   use_docker();
   held->stopping = true;
   held->instance.stopping = true;
+  co_await blocking_.run(reactor_, [path = stop_path(id)] { replace_file(path, "", 0600); });
+  if (closing_) co_return;
+  begin_stop(held);
+}
+
+void DockerHost::begin_stop(const HeldPtr& held) {
+  held->stopping = true;
+  held->instance.stopping = true;
   // Docker answers when the container has ended; whoever asked hears of that as a change.
   reactor_.spawn(stop_container(held, gate_.enter()));
 }
@@ -403,8 +415,10 @@ Task<> DockerHost::stop_container(HeldPtr held, Gate::Pass) {
   } catch (const Error& error) {
     failure = error;
   }
+  if (closing_) co_return;  // the next controller goes on with it
   held->stopping = false;
-  if (!failure || closing_) co_return;
+  co_await blocking_.run(reactor_, [path = stop_path(held->instance.id)] { ::unlink(path.c_str()); });
+  if (!failure) co_return;
   if (failure->code() == ErrorCode::NotFound) co_return;  // gone meanwhile: an event says so
   held->instance.stopping = false;
   log_.warn("a container could not be stopped; it will be asked again",
@@ -428,9 +442,10 @@ Task<> DockerHost::remove(std::string id, bool logs_too) {
     // Absent is fine, and so is one whose removal is under way.
     if (failure && failure->code() != ErrorCode::NotFound && failure->code() != ErrorCode::Conflict) throw *failure;
   }
-  co_await blocking_.run(reactor_, [path = intent_path(id), logs = logs_folder(id), logs_too] {
+  co_await blocking_.run(reactor_, [path = intent_path(id), stop = stop_path(id), logs = logs_folder(id), logs_too] {
     if (logs_too) remove_folder(logs);
     ::unlink(path.c_str());
+    ::unlink(stop.c_str());
   });
   if (!held) co_return;
   held_.erase(id);

@@ -55,6 +55,8 @@ class DockerHost final : public WorkloadHost {
   using HeldPtr = std::shared_ptr<Held>;
 
   std::string intent_path(const std::string& id) const { return containers_ + "/" + id + ".json"; }
+  // There while a stop that was asked for is not done: after our own restart it is asked for again.
+  std::string stop_path(const std::string& id) const { return containers_ + "/" + id + ".stop"; }
   std::string logs_folder(const std::string& id) const { return containers_ + "/" + id + ".logs"; }
   std::string filters(std::string_view key, std::string_view value) const;
   HeldPtr find(const std::string& id) const;
@@ -70,6 +72,7 @@ class DockerHost final : public WorkloadHost {
   Task<> make_container(HeldPtr held, const InstanceSpec& spec);
   Task<> start_container(HeldPtr held);
   Task<> finish_start(HeldPtr held, Gate::Pass pass);
+  void begin_stop(const HeldPtr& held);
   Task<> stop_container(HeldPtr held, Gate::Pass pass);
   Task<> keep_logs(const HeldPtr& held);
   Task<> forget(HeldPtr held);
@@ -83,6 +86,7 @@ class DockerHost final : public WorkloadHost {
   std::string containers_;
   DockerEngine engine_;
   std::map<std::string, HeldPtr> held_;
+  std::set<std::string> unfinished_stops_;  // of an earlier controller; by instance
   std::vector<OnChange> listeners_;
   bool used_ = false;
   bool closing_ = false;

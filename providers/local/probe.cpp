@@ -7,6 +7,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "controller/base/utf8.hpp"
+
 namespace gantry::providers::local {
 namespace {
 
@@ -52,7 +54,7 @@ std::string printable(std::string_view text) {
     made += u >= 0x20 && u != 0x7f ? c : ' ';
   }
   while (!made.empty() && made.back() == ' ') made.pop_back();
-  return made;
+  return valid_utf8(made);
 }
 
 // Up to one connection's conversation; a timer closes the socket under it when time is up.

@@ -358,6 +358,7 @@ TEST_F(DockerHostTest, ClosingDoesNotWaitForAContainersGrace) {
   close();  // await() gives up after a minute
   host = fresh_host();
   EXPECT_EQ(instance().pid, it.pid);
+  EXPECT_TRUE(instance().stopping) << "that it was asked to stop is known over a restart";
   ::kill(static_cast<pid_t>(it.pid), SIGKILL);
   exited();
 }
