@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "controller/base/log.hpp"
+#include "controller/base/utf8.hpp"
 #include "controller/object/quantity.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
@@ -16,6 +17,17 @@ const object::Resource& releases_resource() {
 }
 
 constexpr std::size_t kEvidenceLines = 200;
+// Far below what the schema and the store take: ten Releases keep theirs.
+constexpr std::size_t kEvidenceBytes = 128 << 10;
+
+// The end of it, in whole characters; what is no UTF-8 is replaced, since a log may hold anything.
+std::string evidence_of(std::string_view log) {
+  if (log.size() > kEvidenceBytes) {
+    log.remove_prefix(log.size() - kEvidenceBytes);
+    log.remove_prefix(std::min(log.find('\n') + 1, log.size()));
+  }
+  return valid_utf8(log);
+}
 
 }  // namespace
 
@@ -60,7 +72,6 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
     spec.set("specHash", choice.copy->spec_hash);
     spec.set("configHash", choice.copy->config_hash);
     spec.set("heldFor", seen.spec_hash);
-    spec.set("rollbackRequest", subject.annotation("gantry.dev/rollback-to"));
   } else {
     std::string digest = seen.source_digest;
     if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty())
@@ -76,6 +87,10 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
                  ? seen.config_hash
                  : hmac_sha256(parts_.hash_key, written + "\n" + json::dump(json::Value(std::move(values)))));
   }
+  // Each release says which rollback was the last to be obeyed, so that it is known when the history has lost the one
+  // that obeyed it.
+  if (const std::string obeyed = subject.annotation("gantry.dev/rollback-to"); !obeyed.empty())
+    spec.set("rollbackRequest", obeyed);
   const std::string name = release_name(subject.key().name, choice.revision);
   json::Object owner{{"apiVersion", subject.json.string_or("apiVersion")},
                      {"kind", subject.json.string_or("kind")},
@@ -112,8 +127,8 @@ Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const A
     for (const auto& one : seen.instances) {
       if (one.instance.release != action.target) continue;
       if (one.instance.state == providers::Instance::State::Exited) evidence.set("exitCode", one.instance.exit_code);
-      if (!one.health.message.empty()) evidence.set("probe", one.health.message);
-      evidence.set("log", log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines)));
+      if (!one.health.message.empty()) evidence.set("probe", valid_utf8(one.health.message));
+      evidence.set("log", evidence_of(log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines))));
     }
     status.set("evidence", std::move(evidence));
   }

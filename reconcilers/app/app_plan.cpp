@@ -182,6 +182,11 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
     plan.actions.push_back(std::move(action));
   };
   const ReleaseView& run = *seen.choice.run;
+  for (const auto& release : seen.releases) {
+    // Not Superseded: that would be one to go back to.
+    if (release.revision < run.revision && (release.phase.empty() || release.phase == "Progressing"))
+      set_phase(release, "Failed", run.name + " has taken its place before it was ready");
+  }
   if (seen.rollout.complete) {
     if (run.phase != "Active" && run.phase != "Failed") set_phase(run, "Active", "all replicas are ready");
     for (const auto& release : seen.releases) {

@@ -37,6 +37,18 @@ json::Value urls_of(const AppSeen& seen) {
   return list;
 }
 
+// "nginx:1.27", "./shop", "https://git.example.org/shop#main".
+std::string source_words(const json::Value& pod_template) {
+  const json::Value* source = pod_template.find("source");
+  if (!source) return {};
+  if (const json::Value* image = source->find("image")) return image->string_or("ref");
+  if (const json::Value* code = source->find("code")) return code->string_or("path");
+  const json::Value* git = source->find("git");
+  if (!git) return {};
+  const std::string ref = git->string_or("ref");
+  return git->string_or("url") + (ref.empty() ? "" : "#" + ref);
+}
+
 // Why the running release is not complete, most telling first.
 Condition not_ready(const AppSeen& seen) {
   if (!seen.start_failures.empty()) {
@@ -87,6 +99,9 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
   if (seen.choice.run) {
     report.status["release"] = seen.choice.run->name;
     report.status["sourceDigest"] = seen.choice.run->source_digest;
+    report.status["source"] = source_words(seen.choice.run->pod_template);
+    report.status["lastDeployTime"] = format_time(seen.choice.run->created);
+    report.status["servers"] = "local";
   }
   if (subject.meta().deleting) {
     report.conditions.push_back(

@@ -21,7 +21,7 @@ struct ReleaseView {
   std::string config_hash;  // of template, source and resolved environment
   std::string spec_hash;    // of template and source alone: what the user wrote
   std::string held_for;     // a rollback's: the spec_hash it stands in for, so that a repeated sync does not undo it
-  std::string rollback_request;  // a rollback's: the annotation's value that asked for it
+  std::string rollback_request;  // the last one that was obeyed when this was made: the annotation's value
   std::string source_digest;
   std::string phase;  // "", Progressing, Active, Superseded, Failed
   json::Value pod_template;

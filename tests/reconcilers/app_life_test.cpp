@@ -22,6 +22,7 @@ struct Machine {
   std::map<std::string, int> starts;  // by id: one is right
   std::vector<std::string> commands;  // the first word of each start, in order
   bool healthy = true;
+  std::string log = "the last words\n";
   int next_port = 20000;
 
   void tell(const std::string& uid) {
@@ -72,7 +73,7 @@ class Host final : public providers::WorkloadHost {
     return line_.pass<void>("remove " + id, [this, id] { return remove_here(id); });
   }
   Task<std::unique_ptr<providers::LogReader>> logs(std::string, providers::LogQuery) override { co_return nullptr; }
-  Task<std::string> log_tail(std::string, std::size_t) override { co_return "the last words\n"; }
+  Task<std::string> log_tail(std::string, std::size_t) override { co_return machine_.log; }
   Task<std::string> ensure_image(std::string) override { co_return "sha256:image"; }
   void on_change(OnChange callback) override {
     machine_.listeners.push_back([this, callback](const std::string& uid) {
@@ -277,6 +278,39 @@ TEST_F(AppWorld, ASickReplicaIsReplacedAndSaysWhy) {
   EXPECT_GT(machine.commands.size(), 1U);
 }
 
+TEST_F(AppWorld, ARollbackIsObeyedOnceAlsoWhenTheHistoryHasLostIt) {
+  const std::string keep_one = "  revisionHistoryLimit: 1\n";
+  world.apply(hello("/one", 1) + keep_one);
+  until_ready(world);
+  world.apply(hello("/two", 1) + keep_one);
+  world.advance(30s);
+  world.patch("App/hello", R"({"metadata":{"annotations":{"gantry.dev/rollback-to":"1"}}})");
+  world.advance(30s);
+  EXPECT_EQ(machine.commands.back(), "/one");
+  for (const char* command : {"/three", "/four", "/five"}) {
+    world.apply(hello(command, 1) + keep_one);
+    world.advance(1min);
+  }
+  EXPECT_EQ(machine.commands.back(), "/five");
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
+  EXPECT_EQ(world.list("Release").size(), 2U);
+}
+
+TEST_F(AppWorld, AReleaseThatNeverBecameReadyHasFailedOnceAnotherTakesItsPlace) {
+  machine.healthy = false;
+  world.apply(hello("/one", 1));
+  world.advance(10s);
+  EXPECT_EQ(world.get("Release/hello-1").at({"status", "phase"})->as_string(), "Progressing");
+  machine.healthy = true;
+  machine.log = std::string(3'000'000, 'x') + "\nthe last \xFF words\n";
+  world.apply(hello("/two", 1));
+  until_ready(world);
+  const json::Value first = world.get("Release/hello-1");
+  EXPECT_EQ(first.at({"status", "phase"})->as_string(), "Failed") << "it is none to go back to";
+  EXPECT_EQ(first.at({"status", "evidence", "log"})->as_string(), "the last \xEF\xBF\xBD words\n");
+  EXPECT_EQ(world.get("Release/hello-2").at({"status", "phase"})->as_string(), "Active");
+}
+
 TEST_F(AppWorld, AnObstacleIsToldOnceAlsoOverARestart) {
   world.apply(hello("/one", 1) + "  env: [{name: KEY, valueFrom: {secretKeyRef: {name: later, key: k}}}]\n");
   world.advance(5min);
@@ -316,6 +350,16 @@ TEST_F(AppWorld, AMissingSecretBlocksAndItsArrivalUnblocks) {
   world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: later, namespace: default}\ndata: {k: Z29vZGJ5ZQ==}\n");
   world.advance(30s);
   EXPECT_EQ(machine.alive("hello-2"), 1U);
+}
+
+TEST_F(AppWorld, ItsStatusSaysWhatRunsWhereAndSinceWhen) {
+  world.apply(hello("/one", 1));
+  until_ready(world);
+  const json::Value status = *world.get("App/hello").find("status");
+  EXPECT_EQ(status.string_or("source"), "/code");
+  EXPECT_EQ(status.string_or("servers"), "local");
+  EXPECT_EQ(status.string_or("lastDeployTime"),
+            world.get("Release/hello-1").at({"metadata", "creationTimestamp"})->as_string());
 }
 
 }  // namespace

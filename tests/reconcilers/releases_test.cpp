@@ -67,6 +67,16 @@ TEST(Releases, ARollbackStandsUntilTheSpecChanges) {
   EXPECT_TRUE(choose_release({.spec_hash = "c", .config_hash = "c", .rollback_to = "1"}, releases).make);
 }
 
+TEST(Releases, ARollbackIsObeyedOnceAlsoWhenTheHistoryHasLostIt) {
+  // Release 3 was the rollback; it is gone, and a later one carries the request on.
+  auto newest = release(5, "c", "Active");
+  newest.rollback_request = "1";
+  const std::vector releases{release(1, "a"), release(4, "d"), newest};
+  const auto choice = choose_release({.spec_hash = "c", .config_hash = "c", .rollback_to = "1"}, releases);
+  EXPECT_FALSE(choice.make);
+  EXPECT_EQ(choice.run, &releases[2]);
+}
+
 TEST(Releases, AFailedReleaseGivesWayToTheLastGoodOne) {
   const std::vector releases{release(1, "a", "Superseded"), release(2, "b", "Failed"), release(3, "c", "Failed")};
   EXPECT_EQ(choose_release({.spec_hash = "c", .config_hash = "c", .rollback_to = {}}, releases).run, &releases[0]);
