@@ -23,14 +23,21 @@ class Authenticator {
   };
   Authenticator() : Authenticator(Options{}) {}
   explicit Authenticator(Options options) : options_(std::move(options)) {}
+  Authenticator(const Authenticator&) = default;
+  Authenticator& operator=(const Authenticator&) = default;
+  virtual ~Authenticator() = default;
 
   // Lines of token,user,uid,"group1,group2" as kube-apiserver's --token-auth-file has them; the last two may be absent.
   // Only hashes are kept. Throws Error(Invalid) naming the line, never the token.
   void read_tokens(std::string_view csv);
   void add_token(std::string_view token, User user);
 
-  // authorization: the header's value, or empty. The certificate counts first, as in kube-apiserver.
-  std::optional<User> identify(const tls::Identity* certificate, std::string_view authorization) const;
+  // The header that says who is asking, in lower case.
+  virtual std::string_view header() const { return "authorization"; }
+  // Its value, or empty. The certificate counts first, as in kube-apiserver.
+  virtual std::optional<User> identify(const tls::Identity* certificate, std::string_view authorization) const;
+  // Whoever was identified under another revision is to be identified again.
+  virtual std::uint64_t revision() const { return 0; }
   // Also below such a path: /readyz/store.
   bool is_open(std::string_view path) const;
 

@@ -22,4 +22,14 @@ std::string_view text_of(const Piece& piece) {
   return std::get<store::EventPtr>(piece)->frame();
 }
 
+// Kubernetes clients read a Status; where none of its reasons fits, people read the text.
+HttpResponse Handler::refuse(int status, const Error& error) {
+  if (traits(error.code()).http_status == status) return status_response(error);
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body.emplace_back(error.message() + "\n");
+  return response;
+}
+
 }  // namespace gantry::api

@@ -24,13 +24,22 @@ struct User {
   std::vector<std::string> groups;
 };
 
+// Where a body goes that is too large to be held: a file that is uploaded.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // The next piece is read when this one is dealt with. Throws Error: the request is refused with it.
+  virtual Task<> take(std::string piece) = 0;
+};
+
 struct HttpRequest {
   std::string method;
   std::string path;   // percent-decoded by segment: see segments
   std::vector<std::string> segments;
   std::vector<std::pair<std::string, std::string>> query;  // decoded ('+' is a space), in order
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
+  std::string body;               // empty when it went to the sink
+  std::shared_ptr<BodySink> sink;
   std::optional<User> user;  // absent: not authenticated
 
   const std::string* header(std::string_view lower_case_name) const;
@@ -64,6 +73,10 @@ class Handler {
   virtual ~Handler() = default;
   // Never throws for bad input: the catch that turns an Error into a Status answer is inside.
   virtual Task<HttpResponse> handle(HttpRequest request) = 0;
+  // For a request whose head alone was read, and who asks is known. Null: the body is held, within the limits for that.
+  virtual std::shared_ptr<BodySink> sink(const HttpRequest&) { return nullptr; }
+  // The answer to a request that does not come to handle(): malformed, too large, from a stranger.
+  virtual HttpResponse refuse(int status, const Error& error);
 };
 
 // A Kubernetes Status (metav1.Status) for an error; also used for what goes wrong before a request is whole.

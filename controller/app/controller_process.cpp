@@ -1,11 +1,11 @@
 #include "controller/app/controller_process.hpp"
 
 #include <atomic>
-#include <charconv>
 #include <filesystem>
 #include <thread>
 
 #include "controller/api/api.hpp"
+#include "controller/api/http/listen_address.hpp"
 #include "controller/api/http/server.hpp"
 #include "controller/api/local_client.hpp"
 #include "controller/app/admin_routes.hpp"
@@ -14,9 +14,9 @@
 #include "controller/app/process_metrics.hpp"
 #include "controller/app/registry.hpp"
 #include "controller/app/resident_memory.hpp"
-#include "controller/app/signals.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
+#include "controller/base/signals.hpp"
 #include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "providers/local/code.hpp"
@@ -25,37 +25,6 @@
 
 namespace gantry::app {
 namespace {
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Address parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  Address address;
-  unsigned port = 70000;
-  if (colon != std::string::npos) {
-    const auto end = std::from_chars(text.data() + colon + 1, text.data() + text.size(), port).ptr;
-    if (end != text.data() + text.size()) port = 70000;
-    address.host = text.substr(0, colon);
-  }
-  if (address.host.empty() || port > 65535) {
-    throw Error(ErrorCode::Invalid,
-                "--listen \"" + text + "\" is not ADDRESS:PORT, such as 127.0.0.1:6443 or [::1]:6443");
-  }
-  if (address.host.front() == '[' && address.host.back() == ']')
-    address.host = address.host.substr(1, address.host.size() - 2);
-  address.port = static_cast<std::uint16_t>(port);
-  return address;
-}
-
-// Where clients on this machine reach it.
-std::string reachable(const std::string& host) {
-  if (host == "0.0.0.0") return "127.0.0.1";
-  if (host == "::") return "[::1]";
-  return host.find(':') == std::string::npos ? host : "[" + host + "]";
-}
 
 class Code final : public reconcilers::app::CodeFolders {
  public:
@@ -92,7 +61,7 @@ struct ControllerProcess::House {
   Task<> end();
 
   ControllerOptions options;
-  Address address;
+  api::http::ListenAddress address;
   log::Logger log{"controller"};
   Reactor front{"front", system_clock()};
   Reactor loop{"loop", system_clock()};
@@ -120,7 +89,7 @@ struct ControllerProcess::House {
 };
 
 ControllerProcess::House::House(ControllerOptions given)
-    : options(std::move(given)), address(parse_address(options.listen)) {
+    : options(std::move(given)), address(api::http::parse_listen_address(options.listen)) {
   if (options.http && address.host != "127.0.0.1" && address.host != "::1") {
     throw Error(ErrorCode::Invalid,
                 "--http serves without encryption, so --listen must be a loopback address, not " + address.host);
@@ -139,7 +108,7 @@ ControllerProcess::House::House(ControllerOptions given)
 
   api::ApiOptions api_options;
   api_options.version = kVersion;
-  api_options.advertise = reachable(address.host) + ":" + std::to_string(address.port);
+  api_options.advertise = api::http::reachable_host(address.host) + ":" + std::to_string(address.port);
   api_options.open_metrics = options.open_metrics;
   api = std::make_unique<api::Api>(front, *store, kinds, api_options);
   admin = std::make_unique<AdminRoutes>(*api, *store);
@@ -150,7 +119,7 @@ ControllerProcess::House::House(ControllerOptions given)
   if (!options.http) server_options.tls = identity.tls;
   server = std::make_unique<api::http::Server>(front, *admin, identity.authenticator, server_options);
   server->listen();
-  url = std::string(options.http ? "http" : "https") + "://" + reachable(address.host) + ":" +
+  url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
         std::to_string(server->port());
 
   client = std::make_unique<api::LocalClient>(front, loop, api->plane());

@@ -6,7 +6,7 @@
 #include <iostream>
 
 #include "controller/api/http/server.hpp"
-#include "controller/app/signals.hpp"
+#include "controller/base/signals.hpp"
 #include "controller/base/files.hpp"
 
 namespace gantry::app {

@@ -12,6 +12,7 @@
 #include <array>
 #include <memory>
 
+#include "controller/base/digest.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 
@@ -203,6 +204,14 @@ bool serves(const std::string& certificate, const std::vector<std::string>& name
          });
 }
 
+std::string fingerprint_of(const std::string& certificate) {
+  const Certificate read = read_certificate(certificate);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int length = 0;
+  check(X509_digest(read.get(), EVP_sha256(), digest.data(), &length) == 1, "cannot hash a certificate");
+  return "sha256:" + to_hex({digest.data(), length});
+}
+
 Secret new_token(Random& random) { return Secret(random.hex(32)); }
 
 Folder::Folder(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {
@@ -227,6 +236,10 @@ Credential Folder::serving(std::vector<std::string> names) {
   Credential made = issue_serving(authority_, names, life(kCertificateLife));
   save("serving", made);
   return made;
+}
+
+Credential Folder::issue(const std::vector<std::string>& names) const {
+  return issue_serving(authority_, names, life(kCertificateLife));
 }
 
 Credential Folder::client(const std::string& file, std::string_view user, const std::vector<std::string>& groups) {

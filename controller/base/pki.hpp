@@ -42,6 +42,10 @@ bool serves(const std::string& certificate, const std::vector<std::string>& name
 // 256 bits in hex.
 Secret new_token(Random& random);
 
+// "sha256:<hex>" of the first certificate in PEM text, as `openssl x509 -fingerprint -sha256` without its colons: what
+// tls::Context::Client::pin compares. Throws Error(Invalid).
+std::string fingerprint_of(const std::string& certificate);
+
 // DIR/pki: ca.crt, ca.key, serving.crt, serving.key, admin.crt, admin.key; keys are 0600, the folder 0700.
 class Folder {
  public:
@@ -51,6 +55,8 @@ class Folder {
   const std::string& authority_certificate() const { return authority_.certificate; }
   // Kept from the last start while it covers the names and lives for another 30 days, else issued anew.
   Credential serving(std::vector<std::string> names);
+  // For a server elsewhere; not kept.
+  Credential issue(const std::vector<std::string>& names) const;
   Credential client(const std::string& file, std::string_view user, const std::vector<std::string>& groups);
 
  private:

@@ -33,6 +33,9 @@ class Context {
     std::string certificate;  // PEM; empty: none is shown
     Secret key;
     bool insecure = false;  // trust anybody
+    // "sha256:<hex>" of the one certificate that is trusted (pki::fingerprint_of), whoever signed it and whatever it is
+    // named; until when it lives is the business of whoever pinned it.
+    std::string pin;
   };
   explicit Context(const Server& options);
   explicit Context(const Client& options);

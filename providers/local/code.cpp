@@ -1,13 +1,13 @@
 #include "providers/local/code.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <unordered_map>
 
+#include "controller/base/digest.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 #include "providers/local/posix.hpp"
@@ -30,29 +30,6 @@ namespace {
 constexpr std::size_t kPiece = 256 << 10;
 // A change within the clock's step of the last one may not show in a file's times; such files are read again.
 constexpr std::int64_t kSettledNanos = 2'000'000'000;
-
-class Sha256 {
- public:
-  Sha256() { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
-  void add(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
-  std::string hex() {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    EVP_DigestFinal_ex(context_.get(), bytes, &length);
-    std::string text;
-    for (unsigned int i = 0; i < length; ++i) {
-      text += "0123456789abcdef"[bytes[i] >> 4];
-      text += "0123456789abcdef"[bytes[i] & 15];
-    }
-    return text;
-  }
-
- private:
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context_{EVP_MD_CTX_new()};
-};
 
 struct Entry {
   enum class Kind { Folder, File, Link };

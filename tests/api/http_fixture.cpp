@@ -106,9 +106,34 @@ class FeedStream final : public BodyStream {
   std::shared_ptr<Feed> feed_;
 };
 
+namespace {
+
+struct CountingSink final : BodySink {
+  Task<> take(std::string piece) override {
+    if (piece.find('z') != std::string::npos) throw Error(ErrorCode::Invalid, "no letter z, please");
+    largest = std::max(largest, piece.size());
+    bytes += piece.size();
+    co_return;
+  }
+  std::size_t bytes = 0;
+  std::size_t largest = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<BodySink> TestHandler::sink(const HttpRequest& request) {
+  return request.path == "/upload" ? std::make_shared<CountingSink>() : nullptr;
+}
+
 Task<HttpResponse> TestHandler::handle(HttpRequest request) {
   ++handled;
   HttpResponse response;
+  if (request.sink) {
+    const auto& counted = static_cast<const CountingSink&>(*request.sink);
+    response.body.emplace_back(std::to_string(counted.bytes));
+    response.headers.emplace_back("Held", counted.largest <= 64 << 10 ? "little" : "much");
+    co_return response;
+  }
   if (request.path == "/stream") {
     response.stream = std::make_unique<FeedStream>(feed);
   } else if (request.path == "/big") {

@@ -135,6 +135,15 @@ TEST_F(HttpTlsTest, TheClientDoesNotTalkToAServerThatItDoesNotTrust) {
   EXPECT_EQ(echo({.insecure = true}, "alice-token").string_or("user"), "alice");
 }
 
+TEST_F(HttpTlsTest, APinnedCertificateIsTrustedWhoeverSignedItAndNoOtherIs) {
+  const auto serving = pki::issue_serving(authority, {"somewhere.else"}, long_over());
+  start({}, tls::Context::Server{serving.certificate, serving.key, ""});
+  const std::string pin = pki::fingerprint_of(serving.certificate);
+  EXPECT_THAT(pin, ::testing::MatchesRegex("sha256:[0-9a-f]+"));
+  EXPECT_EQ(echo({.pin = pin}, "alice-token").string_or("user"), "alice");
+  EXPECT_THAT(failure_of({.pin = pki::fingerprint_of(authority.certificate)}), HasSubstr("certificate verify failed"));
+}
+
 TEST_F(HttpTlsTest, TheClientDoesNotTalkToAServerWhoseCertificateIsOver) {
   start_tls(long_over());
   EXPECT_THAT(failure_of({.ca = authority.certificate}), HasSubstr("expired"));

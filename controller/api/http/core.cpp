@@ -48,7 +48,7 @@ void Core::listen() {
     throw Error(ErrorCode::Invalid,
                 "cannot listen on \"" + options.address + "\": it is no IP address, such as 127.0.0.1 or 0.0.0.0");
   }
-  if (!tls && !address.is_loopback()) {
+  if (!tls && !options.plain_anywhere && !address.is_loopback()) {
     throw Error(ErrorCode::Invalid, "plain HTTP is served on loopback addresses only, not on " + where +
                                         ": tokens would cross the network in clear text; use HTTPS");
   }

@@ -10,6 +10,7 @@ struct Limits {
   std::size_t head_bytes = 32 << 10;  // request line and headers; more is 431
   std::size_t headers = 100;          // their number; more is 431
   std::size_t body_bytes = 3 << 20;   // as kube-apiserver; more is 413
+  std::size_t streamed_bytes = 0;     // of a body that goes to a sink; 0: there are none
   std::size_t connections = 8192;     // more get 503
 
   // Counted in whole seconds by a sweep; each is exceeded by up to one.

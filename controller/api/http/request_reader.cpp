@@ -43,7 +43,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   explicit Parser(RequestReader& reader) : reader_(reader) {
     eager(true);
     header_limit(static_cast<std::uint32_t>(reader.limits_.head_bytes) + 4);
-    body_limit(reader.limits_.body_bytes);
+    body_limit(std::max(reader.limits_.body_bytes, reader.limits_.streamed_bytes));
   }
 
  private:
@@ -158,7 +158,8 @@ std::size_t RequestReader::feed(std::string_view bytes) {
   if (state_ == State::Refused) return 0;
   if (error == beast::http::error::body_limit) {
     return refuse(413, "body_too_large",
-                  "the request body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
+                  "the request body is larger than " +
+                      std::to_string(std::max(limits_.body_bytes, limits_.streamed_bytes)) + " bytes");
   }
   if (error == beast::http::error::bad_version)
     return refuse(505, "malformed", "only HTTP/1.1 and HTTP/1.0 are spoken here");

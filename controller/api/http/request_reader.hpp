@@ -27,6 +27,7 @@ class RequestReader {
 
   State state() const { return state_; }
   HttpRequest& request() { return request_; }
+  const HttpRequest& request() const { return request_; }
 
   // Valid once the head is read (Body, Done).
   bool keep_alive() const { return keep_alive_; }

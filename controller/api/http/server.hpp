@@ -20,6 +20,7 @@ struct ServerOptions {
   std::uint16_t port = 6443;          // 0: any
   // Absent: plain HTTP, for loopback addresses only.
   std::optional<tls::Context::Server> tls;
+  bool plain_anywhere = false;  // somebody asked for plain HTTP on other addresses too
   Limits limits;
 };
 

@@ -32,20 +32,9 @@ std::vector<std::string_view> texts_of(const std::vector<Piece>& pieces, std::si
   return texts;
 }
 
-HttpResponse plain_text(int status, std::string message) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "text/plain; charset=utf-8";
-  message += '\n';
-  response.body.emplace_back(std::move(message));
-  return response;
-}
-
-// Kubernetes clients read a Status; where none of its reasons fits, people read the text.
-HttpResponse response_for(const RequestReader::Refusal& refusal) {
-  if (refusal.status == 400) return status_response(Error(ErrorCode::BadRequest, refusal.message));
-  if (refusal.status == 413) return status_response(Error(ErrorCode::TooLarge, refusal.message));
-  return plain_text(refusal.status, refusal.message);
+// As RequestReader numbers what is wrong: where one of our codes means the same, that code.
+Error error_for(const RequestReader::Refusal& refusal) {
+  return Error(refusal.status == 413 ? ErrorCode::TooLarge : ErrorCode::BadRequest, refusal.message);
 }
 
 std::string chunk_head(std::size_t length) {
@@ -148,10 +137,11 @@ void Session::drop() {
 Task<Session::Input> Session::read_request() {
   reader_.reset();
   refusal_.reset();
+  sink_.reset();
   admitted_ = head_only_ = accepts_gzip_ = http_1_0_ = false;
   enter(input_.empty() ? Phase::Idle : Phase::Head,
         input_.empty() ? core_->options.limits.idle : core_->options.limits.head);
-  if (use_input({})) co_return refusal_ ? Input::Refused : Input::Request;
+  if (use_input({})) co_return co_await drain_body() ? Input::Request : Input::Refused;
   bool continued = false;
   // A client that waits for its answer has sent nothing more: no use in asking.
   bool wait = !stream_.pending();
@@ -170,8 +160,9 @@ Task<Session::Input> Session::read_request() {
       continue;
     }
     if (phase_ == Phase::Idle) enter(Phase::Head, core_->options.limits.head);
-    if (use_input({core_->scratch.data(), got})) co_return refusal_ ? Input::Refused : Input::Request;
-    if (admitted_ && phase_ == Phase::Head) enter(Phase::Body, core_->options.limits.body);
+    if (use_input({core_->scratch.data(), got})) co_return co_await drain_body() ? Input::Request : Input::Refused;
+    if (!co_await drain_body()) co_return Input::Refused;
+    if (admitted_ && (phase_ == Phase::Head || sink_)) enter(Phase::Body, core_->options.limits.body);
     // Only to a client that really waits for it.
     if (admitted_ && reader_.expects_continue() && !reader_.http_1_0() && !continued && input_.empty()) {
       continued = true;
@@ -194,13 +185,47 @@ bool Session::use_input(std::string_view fresh) {
   }
   if (reader_.state() == RequestReader::State::Refused) {
     const auto& refusal = reader_.refusal();
-    refuse(refusal.status, refusal.reason, response_for(refusal));
+    refuse(refusal.status, refusal.reason, error_for(refusal));
     return true;
   }
   if (reader_.state() == RequestReader::State::Head) return false;
   if (!admitted_ && !admit()) return true;
   admitted_ = true;
+  if (!body_fits()) {
+    refuse(413, "body_too_large",
+           Error(ErrorCode::TooLarge, "the request body is larger than " +
+                                          std::to_string(core_->options.limits.body_bytes) + " bytes"));
+    return true;
+  }
   return reader_.state() == RequestReader::State::Done;
+}
+
+// The reader counts for the largest that any request may have; a body that is held may be less. What is announced is
+// refused before it is sent.
+bool Session::body_fits() const {
+  const Limits& limits = core_->options.limits;
+  if (sink_ || limits.streamed_bytes <= limits.body_bytes) return true;
+  const HttpRequest& request = reader_.request();
+  const std::string* length = request.header("content-length");
+  return request.body.size() <= limits.body_bytes &&
+         (!length || std::strtoull(length->c_str(), nullptr, 10) <= limits.body_bytes);
+}
+
+// Gives the sink what has come of the body. False when the request is refused.
+Task<bool> Session::drain_body() {
+  if (refusal_) co_return false;
+  std::string& body = reader_.request().body;
+  if (!sink_ || body.empty()) co_return true;
+  std::optional<Error> failure;
+  enter(Phase::Handling);
+  try {
+    co_await sink_->take(std::exchange(body, {}));
+  } catch (const Error& error) {  // tidy: the HTTP route's catch
+    failure = error;
+  }
+  enter(Phase::Body, core_->options.limits.body);
+  if (failure) refuse(traits(failure->code()).http_status, "body_refused", *failure);
+  co_return !failure;
 }
 
 // Looks at the head before the body is let in. False when the request is refused.
@@ -208,31 +233,36 @@ bool Session::admit() {
   if (over_limit_) {
     Error error(ErrorCode::Unavailable, "too many connections; try again");
     error.retry_after = std::chrono::seconds(1);
-    refuse(503, "too_many_connections", status_response(error));
+    refuse(503, "too_many_connections", error);
     return false;
   }
   identify();
-  if (user_ || core_->authenticator.is_open(reader_.request().path)) return true;
+  if (user_ || core_->authenticator.is_open(reader_.request().path)) {
+    reader_.request().user = user_;
+    sink_ = core_->handler.sink(reader_.request());
+    return true;
+  }
   core_->refused("unauthenticated");
   // A stranger's body is not read. Without one the connection may go on.
   if (reader_.state() == RequestReader::State::Done) return true;
-  refusal_ = status_response(Error(ErrorCode::Unauthorized, "Unauthorized"));
+  refusal_ = core_->handler.refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized"));
   return false;
 }
 
 void Session::identify() {
-  const std::string* header = reader_.request().header("authorization");
+  const std::string* header = reader_.request().header(core_->authenticator.header());
   const std::string_view authorization = header ? std::string_view(*header) : std::string_view();
-  if (identified_ && equal_in_constant_time(authorization, authorization_)) return;
+  const std::uint64_t revision = core_->authenticator.revision();
+  if (identified_ && identified_at_ == revision && equal_in_constant_time(authorization, authorization_)) return;
+  identified_at_ = revision;
   user_ = core_->authenticator.identify(certificate_ ? &*certificate_ : nullptr, authorization);
   authorization_ = authorization;
   identified_ = true;
 }
 
-void Session::refuse(int status, std::string_view reason, HttpResponse response) {
+void Session::refuse(int status, std::string_view reason, const Error& error) {
   core_->refused(reason);
-  response.status = status;
-  refusal_ = std::move(response);
+  refusal_ = core_->handler.refuse(status, error);
 }
 
 // ---- Answering.
@@ -243,15 +273,16 @@ Task<bool> Session::answer() {
   accepts_gzip_ = reader_.accepts_gzip();
   http_1_0_ = reader_.http_1_0();
   if (!user_ && !core_->authenticator.is_open(request.path)) {
-    co_return co_await send(status_response(Error(ErrorCode::Unauthorized, "Unauthorized")));
+    co_return co_await send(core_->handler.refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized")));
   }
   request.user = user_;
+  request.sink = std::exchange(sink_, nullptr);
   enter(Phase::Handling);
   HttpResponse response;
   try {
     response = co_await core_->handler.handle(std::move(request));
   } catch (const Error& error) {  // tidy: the HTTP route's catch
-    response = status_response(error);
+    response = core_->handler.refuse(traits(error.code()).http_status, error);
   }
   co_return co_await send(std::move(response));
 }

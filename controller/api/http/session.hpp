@@ -38,9 +38,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<Input> read_request();
   bool use_input(std::string_view fresh);
   bool admit();
+  Task<bool> drain_body();
+  bool body_fits() const;
   Task<bool> answer();
   void identify();
-  void refuse(int status, std::string_view reason, HttpResponse response);
+  void refuse(int status, std::string_view reason, const Error& error);
 
   Task<bool> send(HttpResponse response);
   Task<bool> send_stream(HttpResponse& response);
@@ -75,6 +77,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string authorization_;  // the header that user_ was found by: clients send the same each time
   std::optional<User> user_;
   bool identified_ = false;
+  std::uint64_t identified_at_ = 0;  // the authenticator's revision
+  std::shared_ptr<BodySink> sink_;   // of the request under way
 
   std::optional<HttpResponse> refusal_;
   BodyStream* body_ = nullptr;  // under way

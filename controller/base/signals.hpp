@@ -9,7 +9,7 @@
 
 #include "controller/base/signal.hpp"
 
-namespace gantry::app {
+namespace gantry {
 
 class Signals {
  public:
@@ -32,8 +32,8 @@ class Signals {
   }
 
   asio::basic_signal_set<Executor> set_;
-  gantry::Signal arrived_;
+  Signal arrived_;
   std::atomic<int> count_ = 0;  // came() is asked from the loop too
 };
 
-}  // namespace gantry::app
+}  // namespace gantry
