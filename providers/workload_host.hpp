@@ -1,4 +1,5 @@
-// A host on which instances of Apps run: this machine today (providers/local), the agent of every Server later.
+// A host on which instances of Apps run: this machine (providers/local), or a Server through its agent
+// (providers/agent), where the same code runs. Several of them may stand behind one (providers/agent/host_set).
 // An instance is one process with its supervisor, or one container. It is known by its id, which the caller chooses and
 // the host keeps durably before anything is started, so that start() may be repeated after a crash without making a
 // twin. Instances outlive the controller: after a restart the host finds them again by identity, never by pid alone.
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
+#include "controller/base/error.hpp"
 #include "controller/base/secret.hpp"
 #include "controller/base/task.hpp"
 
@@ -54,6 +56,12 @@ struct InstanceSpec {
   std::optional<std::int64_t> memory_bytes;
   Duration stop_grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL
   std::int64_t log_bytes_max = 10 << 20;           // of one log file; two are kept
+
+  std::string server;  // "namespace/name" of the Server it is for; empty: this machine
+  // Process, when it runs code: the staged copy, and its digest. working_directory lies in it; a host elsewhere has the
+  // copy sent and its own folder put in its place.
+  std::string code_folder;
+  std::string code_digest;
 };
 
 struct Instance {
@@ -76,6 +84,8 @@ struct Instance {
   int exit_code = 0;    // when Exited; 128 + signal when it was killed
   std::string exit_reason;  // "exited with code 1", "killed by signal 9", "out of memory", "cannot execute: No such file"
   std::string note;         // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
+  std::string server;       // "namespace/name" of the Server it is on; empty: this machine
+  std::string address = "127.0.0.1";  // where its ports are reached
 };
 
 struct LogQuery {
@@ -109,6 +119,11 @@ class WorkloadHost {
   virtual Task<std::string> log_tail(std::string id, std::size_t lines) = 0;
   // Docker: makes sure the image is here and says its digest. Error(NotFound) when there is none.
   virtual Task<std::string> ensure_image(std::string reference) = 0;
+  // The same on a Server ("namespace/name"; empty: this machine).
+  virtual Task<std::string> ensure_image_on(std::string server, std::string reference) {
+    if (!server.empty()) throw Error(ErrorCode::Invalid, "there is no Server \"" + server + "\" behind this host");
+    return ensure_image(std::move(reference));
+  }
 
   // Called on the loop's reactor, soon after anything about an App's instances changed.
   using OnChange = std::function<void(const std::string& owner_uid)>;
@@ -118,7 +133,8 @@ class WorkloadHost {
 struct ProbeSpec {
   enum class Kind { Http, Tcp };
   Kind kind = Kind::Tcp;
-  int port = 0;  // on this host
+  std::string server;  // whose agent asks; empty: this machine does
+  int port = 0;        // on that host
   std::string path = "/";
   Duration timeout = std::chrono::seconds(2);
 };
@@ -126,6 +142,7 @@ struct ProbeResult {
   bool healthy = false;
   int status = 0;         // HTTP
   std::string message;    // "connection refused", "503: starting up" (at most 2 kB of the body)
+  bool asked = true;      // false: the instance's host could not be asked, so nothing is known
 };
 
 }  // namespace gantry::providers

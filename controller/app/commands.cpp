@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <ostream>
 
+#include "controller/agent/agent_process.hpp"
 #include "controller/app/controller_process.hpp"
 #include "controller/app/demo.hpp"
 #include "controller/app/quickstart.hpp"
 #include "controller/base/log.hpp"
 #include "controller/cli/context.hpp"
+#include "controller/cli/version.hpp"
 #include "controller/store/embedded_store.hpp"
 
 namespace gantry::app {
@@ -82,6 +84,63 @@ Command controller_command() {
         options.open_metrics = flags.on("open-metrics");
         options.docker_socket = flags.text("docker-socket");
         return ControllerProcess(options).run();
+      }};
+}
+
+Command agent_command() {
+  return {
+      .name = "agent",
+      .group = kGroup,
+      .usage = "--data-dir DIR [--listen ADDRESS:PORT]",
+      .summary = "Run the agent of a host: containers and processes for a controller elsewhere",
+      .help =
+          "Serves the agent's API over HTTPS. Every call needs the header X-API-Key with the key in DIR/agent.key, which the\n"
+          "first start makes (mode 0600) unless it is there. DIR/agent.json says where the API is served and the\n"
+          "certificate's fingerprint, to be pinned by the controller. SIGTERM or Ctrl-C ends it cleanly; what it started\n"
+          "goes on, and is found again at the next start. docs/agent.md lists the operations.\n"
+          "\n"
+          "Examples:\n"
+          "  gantry agent --data-dir /var/lib/gantry-agent\n"
+          "  gantry agent --data-dir ./agent --listen 127.0.0.1:0\n"
+          "  curl -k -H \"X-API-Key: $(head -n1 ./agent/agent.key)\" https://127.0.0.1:9999/health\n",
+      .flags =
+          with({{.name = "data-dir",
+                 .value = "DIR",
+                 .help = "where everything is kept; one agent at a time",
+                 .otherwise = {}},
+                {.name = "listen",
+                 .value = "ADDRESS:PORT",
+                 .help = "where the API is served; port 0: any",
+                 .otherwise = "0.0.0.0:9999"},
+                {.name = "key-file", .value = "FILE", .help = "the key; else DIR/agent.key", .otherwise = {}},
+                {.name = "tls-certificate",
+                 .value = "FILE",
+                 .help = "PEM, such as one of the controller's authority; else one of its own",
+                 .otherwise = {}},
+                {.name = "tls-key", .value = "FILE", .help = "the certificate's key", .otherwise = {}},
+                {.name = "http",
+                 .help = "plain HTTP instead of HTTPS: keys and secrets cross the network in clear text",
+                 .otherwise = {}},
+                {.name = "docker-socket",
+                 .value = "PATH",
+                 .help = "the Docker Engine's socket",
+                 .otherwise = "/var/run/docker.sock"}},
+               log_flags("info")),
+      .run = [](Context& context) {
+        const auto& flags = context.flags();
+        configure_log(flags);
+        if (flags.text("data-dir").empty())
+          throw UsageError("agent needs --data-dir DIR: where should it keep everything?");
+        agent::AgentOptions options;
+        options.data_dir = flags.text("data-dir");
+        options.listen = flags.text("listen");
+        options.key_file = flags.text("key-file");
+        options.certificate_file = flags.text("tls-certificate");
+        options.certificate_key_file = flags.text("tls-key");
+        options.http = flags.on("http");
+        options.docker_socket = flags.text("docker-socket");
+        options.version = cli::kVersion;
+        return agent::AgentProcess(std::move(options)).run();
       }};
 }
 
@@ -228,7 +287,7 @@ Command restore_command() {
 }  // namespace
 
 std::vector<cli::Command> process_commands() {
-  return {controller_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
+  return {controller_command(), agent_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
 }
 
 }  // namespace gantry::app

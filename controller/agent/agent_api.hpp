@@ -1,0 +1,66 @@
+// What an agent answers: a table of operations. Each is a few lines that read a request, call the host, and put what it
+// says into an envelope (providers/agent/wire.hpp). The logic is in providers/local, the same that runs inside a
+// controller for its own machine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/agent/agent_keys.hpp"
+#include "controller/agent/channels.hpp"
+#include "controller/api/handler.hpp"
+#include "controller/base/blocking.hpp"
+#include "controller/base/json.hpp"
+#include "providers/local/machine_usage.hpp"
+#include "providers/workload_host.hpp"
+
+namespace gantry::agent {
+
+class AgentApi final : public api::Handler {
+ public:
+  struct Parts {
+    Reactor& reactor;
+    Blocking& blocking;
+    providers::WorkloadHost& host;
+    AgentKeys& keys;
+    Channels& channels;
+    std::string data_dir;
+    std::string version;
+  };
+  explicit AgentApi(Parts parts);
+
+  Task<api::HttpResponse> handle(api::HttpRequest request) override;
+  api::HttpResponse refuse(int status, const Error& error) override;
+
+ private:
+  struct Call;
+  struct Operation;
+  static const std::vector<Operation>& operations();
+  Task<api::HttpResponse> answer(Call call);
+
+  Task<api::HttpResponse> ping(Call call);
+  Task<api::HttpResponse> health(Call call);
+  Task<api::HttpResponse> events(Call call);
+  Task<api::HttpResponse> rotate_key(Call call);
+
+  Task<api::HttpResponse> list(Call call);
+  Task<api::HttpResponse> show(Call call);
+  Task<api::HttpResponse> run(Call call);
+  Task<api::HttpResponse> stop(Call call);
+  Task<api::HttpResponse> restart(Call call);
+  Task<api::HttpResponse> remove(Call call);
+  Task<api::HttpResponse> logs(Call call);
+  Task<api::HttpResponse> log_tail(Call call);
+  Task<api::HttpResponse> probe(Call call);
+  Task<api::HttpResponse> pull(Call call);
+
+  Task<providers::Instance> find(std::string id);
+  void check_channel(const Call& call) const;
+
+  Parts parts_;
+  providers::local::MachineUsage usage_;
+  Instant born_;
+};
+
+}  // namespace gantry::agent

@@ -1,0 +1,213 @@
+// The agent driven with plain curl: every operation, and what it says to callers who are wrong, many, or malicious.
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "tests/process/agent_process.hpp"
+
+namespace gantry::process {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class AgentTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!have("curl")) GTEST_SKIP() << "curl is not installed";
+    agent.start();
+  }
+  Agent agent;
+};
+
+bool is_envelope(const std::string& body) {
+  const json::Value value = json::parse(body);
+  const json::Value* data = value.find("data");
+  return value.as_object().size() == 3 && value.find("success")->is_bool() && data && data->is_object() &&
+         (value.bool_or("success", false) ? value.find("error")->is_null() : value.find("error")->is_string());
+}
+
+TEST_F(AgentTest, AnswersPingAndHealthToWhoeverHasTheKey) {
+  const auto ping = agent.get("/ping");
+  EXPECT_EQ(ping.status, 200);
+  EXPECT_TRUE(ping.success);
+  EXPECT_EQ(ping.data.string_or("status"), "ok");
+  const auto health = agent.get("/health");
+  EXPECT_EQ(health.data.string_or("status"), "healthy");
+  EXPECT_EQ(health.data.string_or("version"), ping.data.string_or("version"));
+  EXPECT_GT(health.data.find("capacity")->int_or("memoryBytes", 0), 0);
+  EXPECT_GT(health.data.find("capacity")->int_or("cpuMillis", 0), 0);
+  EXPECT_GT(health.data.find("usage")->int_or("diskBytes", 0), 0);
+}
+
+TEST_F(AgentTest, RefusesEveryCallWithoutTheRightKey) {
+  const std::string right = agent.key();
+  for (const auto& key : {std::string(), std::string("wrong"), right + "0", right.substr(0, 31), right + " "}) {
+    for (const auto* path : {"/ping", "/health", "/containers", "/nothing", "/events"}) {
+      if (key == right + " ") continue;  // blanks around a header's value are no part of it
+      const auto answer = agent.call("GET", path, "", key);
+      EXPECT_EQ(answer.status, 401) << path << " with \"" << key << "\"";
+      EXPECT_TRUE(is_envelope(answer.body)) << answer.body;
+      EXPECT_THAT(answer.error, HasSubstr("X-API-Key"));
+    }
+  }
+  EXPECT_EQ(std::filesystem::status(agent.data() + "/agent.key").permissions() & std::filesystem::perms(0777),
+            std::filesystem::perms(0600));
+  EXPECT_THAT(agent.log(), Not(HasSubstr(right)));
+}
+
+TEST_F(AgentTest, RunsListsShowsStopsAndRemoves) {
+  const auto run = agent.run("web-1", "echo hello; exec sleep 1000");
+  ASSERT_EQ(run.status, 200) << run.body;
+  EXPECT_EQ(run.data.find("instance")->string_or("state"), "Running");
+  const int pid = agent.pid("web-1");
+  EXPECT_EQ(::kill(pid, 0), 0);
+  EXPECT_EQ(agent.run("web-1", "echo hello; exec sleep 1000").data.find("instance")->int_or("pid", 0), pid)
+      << "the same id again starts nothing twice";
+  EXPECT_EQ(agent.get("/containers").data.find("instances")->as_array().size(), 1U);
+  EXPECT_EQ(agent.get("/containers?owner=somebody").data.find("instances")->as_array().size(), 0U);
+
+  EXPECT_EQ(agent.call("DELETE", "/containers/web-1").status, 409) << "it still runs";
+  EXPECT_EQ(agent.call("POST", "/containers/web-1/stop").status, 200);
+  EXPECT_TRUE(eventually([&] { return agent.state("web-1") == "Exited"; }));
+  EXPECT_NE(::kill(pid, 0), 0);
+  EXPECT_EQ(agent.call("DELETE", "/containers/web-1?logs").status, 200);
+  EXPECT_EQ(agent.call("DELETE", "/containers/web-1?logs").status, 200) << "gone already is fine";
+  EXPECT_EQ(agent.get("/containers/web-1").status, 404);
+}
+
+TEST_F(AgentTest, RestartsByASuccessor) {
+  agent.run("web-1", "exec sleep 1000");
+  const int before = agent.pid("web-1");
+  EXPECT_EQ(agent.call("POST", "/containers/web-1/restart").status, 400);
+  const auto restarted = agent.call("POST", "/containers/web-1/restart",
+                                    R"({"id":"web-2","command":["sleep","1000"]})");
+  ASSERT_EQ(restarted.status, 200) << restarted.body;
+  EXPECT_EQ(agent.state("web-1"), "Exited");
+  EXPECT_NE(::kill(before, 0), 0);
+  EXPECT_EQ(agent.state("web-2"), "Running");
+}
+
+TEST_F(AgentTest, ShowsLogsWholeTheirEndAndAsTheyCome) {
+  agent.run("talk-1", "for i in 1 2 3; do echo line $i; done; sleep 0.5; echo late; exec sleep 1000");
+  EXPECT_TRUE(eventually(
+      [&] { return agent.get("/containers/talk-1/logs").data.string_or("logs") == "line 1\nline 2\nline 3\n"; }));
+  EXPECT_EQ(agent.get("/containers/talk-1/logs?tail=1").data.string_or("logs").substr(0, 4), "line");
+  EXPECT_EQ(agent.get("/containers/talk-1/logs?since=2099-01-01T00:00:00Z").data.string_or("logs"), "");
+  EXPECT_THAT(run({"curl", "-sNk", "--max-time", "2", "-H", "X-API-Key: " + agent.key(),
+                   agent.url() + "/containers/talk-1/logs?follow"})
+                  .out,
+              "line 1\nline 2\nline 3\nlate\n");
+  EXPECT_EQ(agent.get("/containers/talk-1/logs?tail=few").status, 400);
+  EXPECT_EQ(agent.get("/containers/nobody/logs").status, 404);
+}
+
+TEST_F(AgentTest, SaysWhatIsWrongWithARequest) {
+  const auto expect = [&](const Agent::Answer& answer, int status, const std::string& text) {
+    EXPECT_EQ(answer.status, status) << answer.body;
+    EXPECT_TRUE(is_envelope(answer.body)) << answer.body;
+    EXPECT_THAT(answer.error, HasSubstr(text));
+  };
+  expect(agent.get("/nothing"), 404, "there is nothing at /nothing");
+  expect(agent.call("PUT", "/ping"), 405, "is asked for with GET");
+  expect(agent.call("POST", "/containers/run", "{\"id"), 400, "JSON");
+  expect(agent.call("POST", "/containers/run", "[]"), 400, "an object is expected");
+  expect(agent.call("POST", "/containers/run", "{}"), 400, "id: ");
+  expect(agent.call("POST", "/containers/run", R"({"id":"a","comand":["x"]})"), 400, "comand: there is no such field");
+  expect(agent.call("POST", "/containers/run", R"({"id":"../../etc","command":["true"]})"), 422, "is not valid");
+  expect(agent.call("POST", "/containers/run", R"({"id":"a","command":["no-such-program"]})"), 422, "was not found");
+  expect(agent.call("POST", "/containers/run", R"({"id":"a","command":"true"})"), 400, "an array is expected");
+  expect(agent.call("POST", "/containers/run", R"({"id":"a","command":["x"],"ports":[{"port":70000}]})"), 400,
+         "from 0 to 65535");
+  expect(agent.call("POST", "/containers/run", R"({"id":"a","image":"x","runtime":"vm"})"), 400, "none of process");
+  expect(agent.call("POST", "/containers/run", std::string(4 << 20, 'x')), 413, "larger than");
+  expect(agent.call("POST", "/probe", R"({"port":0})"), 400, "port");
+  EXPECT_EQ(agent.get("/containers").data.find("instances")->as_array().size(), 0U) << "nothing was begun";
+}
+
+TEST_F(AgentTest, ProbesForOthers) {
+  EXPECT_FALSE(agent.call("POST", "/probe", R"({"port":1})").data.find("probe")->bool_or("healthy", true));
+  const auto probe = agent.call("POST", "/probe", R"({"port":)" + std::to_string(agent.port()) + "}");
+  EXPECT_TRUE(probe.data.find("probe")->bool_or("healthy", false)) << probe.body;
+}
+
+TEST_F(AgentTest, TellsOfAnEndWithinHalfASecond) {
+  agent.run("web-1", "exec sleep 1000");
+  const int pid = agent.pid("web-1");
+  const std::string events = agent.data() + "/events";
+  Background listening({"curl", "-sNk", "-H", "X-API-Key: " + agent.key(), agent.url() + "/events"}, events);
+  ASSERT_TRUE(eventually([&] { return read(events).find("snapshot") != std::string::npos; }));
+  EXPECT_EQ(read(events).find("Exited"), std::string::npos);
+  ::kill(pid, SIGKILL);
+  EXPECT_TRUE(eventually([&] { return read(events).find("killed by signal 9") != std::string::npos; },
+                         std::chrono::milliseconds(500)));
+}
+
+TEST_F(AgentTest, FindsItsInstancesAgainAfterKill9) {
+  agent.run("web-1", "exec sleep 1000");
+  const int pid = agent.pid("web-1");
+  for (int round = 0; round < 3; ++round) {
+    agent.kill();
+    EXPECT_EQ(::kill(pid, 0), 0);
+    agent.start();
+    EXPECT_EQ(agent.pid("web-1"), pid);
+    EXPECT_EQ(agent.state("web-1"), "Running");
+  }
+  ::kill(pid, SIGTERM);
+  EXPECT_TRUE(eventually([&] { return agent.state("web-1") == "Exited"; }));
+}
+
+TEST_F(AgentTest, AcceptsTheOldKeyAndTheNewDuringARotation) {
+  const std::string old = agent.key();
+  const std::string fresh = "ea53868742b45ae19ed001c8334939ff";
+  EXPECT_EQ(agent.call("POST", "/key", R"({"key":"short"})").status, 422);
+  ASSERT_EQ(agent.call("POST", "/key", R"({"key":")" + fresh + R"(","overlapSeconds":3})").status, 200);
+  EXPECT_EQ(agent.key(), fresh) << "the file has the new one first";
+  EXPECT_EQ(agent.call("GET", "/ping", "", old).status, 200);
+  EXPECT_EQ(agent.call("GET", "/ping", "", fresh).status, 200);
+  agent.kill();
+  agent.start();
+  EXPECT_EQ(agent.call("GET", "/ping", "", fresh).status, 200) << "also after a restart";
+  EXPECT_TRUE(eventually([&] { return agent.call("GET", "/ping", "", old).status == 401; }));
+  EXPECT_EQ(agent.call("GET", "/ping", "", fresh).status, 200);
+  EXPECT_THAT(agent.log(), AllOf(Not(HasSubstr(old)), Not(HasSubstr(fresh))));
+}
+
+TEST_F(AgentTest, IsAloneInItsFolder) {
+  const auto second = run({gantry_binary(), "agent", "--data-dir", agent.data(), "--listen", "127.0.0.1:0"});
+  EXPECT_NE(second.exit_code, 0);
+  EXPECT_THAT(second.err, HasSubstr("agent.lock"));
+}
+
+TEST(AgentStart, SpeaksPlainHttpOnlyWhenAsked) {
+  Agent plain({"--http"});
+  plain.start();
+  EXPECT_THAT(plain.url(), testing::StartsWith("http://"));
+  EXPECT_EQ(plain.get("/ping").status, 200);
+  EXPECT_THAT(plain.log(), HasSubstr("in clear text"));
+  Agent secure;
+  secure.start();
+  EXPECT_THAT(run({"curl", "-s", "http://127.0.0.1:" + std::to_string(secure.port()) + "/ping"}).out,
+              HasSubstr("This is an HTTPS server"));
+}
+
+TEST(AgentStart, RefusesWhatItCannotUse) {
+  TemporaryFolder folder;
+  const auto start = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {gantry_binary(), "agent", "--data-dir", folder / "data"});
+    return run(more);
+  };
+  EXPECT_THAT(run({gantry_binary(), "agent"}).err, HasSubstr("--data-dir"));
+  EXPECT_THAT(start({"--listen", "9999"}).err, HasSubstr("ADDRESS:PORT"));
+  EXPECT_THAT(start({"--tls-certificate", "x"}).err, HasSubstr("belong together"));
+  write(folder / "key", "too short\n");
+  run({"chmod", "600", folder / "key"});
+  EXPECT_THAT(start({"--key-file", folder / "key"}).err, HasSubstr("16 to 256"));
+  run({"chmod", "644", folder / "key"});
+  EXPECT_THAT(start({"--key-file", folder / "key"}).err, HasSubstr("can be read by others"));
+}
+
+}  // namespace
+}  // namespace gantry::process
