@@ -175,6 +175,19 @@ void copy_folder(const std::string& from, const std::string& to) {
 
 }  // namespace
 
+std::vector<CodeEntry> code_entries(const std::string& folder, CodeLimits limits) {
+  const Walk walk(folder, limits);
+  std::vector<CodeEntry> entries;
+  entries.reserve(walk.entries().size());
+  for (const auto& one : walk.entries()) {
+    const auto kind = one.kind == Entry::Kind::Folder ? CodeEntry::Kind::Folder
+                      : one.kind == Entry::Kind::File ? CodeEntry::Kind::File
+                                                      : CodeEntry::Kind::Link;
+    entries.push_back({one.path, kind, (one.found.st_mode & 0100) != 0, one.found.st_size});
+  }
+  return entries;
+}
+
 std::string source_digest(const std::string& folder, DigestCache* cache, CodeLimits limits) {
   const Walk walk(folder, limits);
   const std::int64_t now = system_clock().wall().time_since_epoch().count();

@@ -39,6 +39,17 @@ struct CodeLimits {
   std::int64_t bytes = 2LL << 30;
 };
 
+// One thing in a code folder that is not ignored.
+struct CodeEntry {
+  enum class Kind { Folder, File, Link };
+  std::string path;  // relative
+  Kind kind = Kind::File;
+  bool executable = false;
+  std::int64_t size = 0;
+};
+// Parents before children, in an order that depends on names alone. Blocks; errors as source_digest().
+std::vector<CodeEntry> code_entries(const std::string& folder, CodeLimits limits = {});
+
 // Content hashes of files that have not changed since they were last read.
 struct DigestCache;
 

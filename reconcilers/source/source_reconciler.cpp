@@ -12,6 +12,9 @@
 
 namespace gantry::reconcilers::source {
 
+using providers::source::GitCheckout;
+using providers::source::GitCredentials;
+
 struct SourceSeen final : runtime::Seen {
   Instant now{};
   Tree tree;

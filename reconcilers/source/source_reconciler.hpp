@@ -14,8 +14,8 @@
 #include "controller/base/blocking.hpp"
 #include "controller/object/kind.hpp"
 #include "controller/runtime/reconciler.hpp"
+#include "providers/source/git_checkout.hpp"
 #include "reconcilers/source/folder_watch.hpp"
-#include "reconcilers/source/git_checkout.hpp"
 #include "reconcilers/source/sync_plan.hpp"
 
 namespace gantry::reconcilers::source {
@@ -61,7 +61,7 @@ class SourceReconciler final : public runtime::Reconciler {
     std::string digest;  // of the tree as last seen
     Instant changed{};   // when that last moved
     std::optional<Instant> full_sync;
-    Checkout checkout;
+    providers::source::Checkout checkout;
     std::string checkout_of;  // url and ref
     Instant fetched{};
     std::string fetch_problem;
@@ -69,7 +69,7 @@ class SourceReconciler final : public runtime::Reconciler {
   };
 
   Task<std::string> folder_of(const runtime::Subject& subject, Memory& memory, SourceSeen& seen);
-  Task<GitCredentials> credentials_of(const runtime::Subject& subject);
+  Task<providers::source::GitCredentials> credentials_of(const runtime::Subject& subject);
   Task<std::vector<Held>> read_inventory(const runtime::Subject& subject);
   Task<> apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder,
                    Memory& memory);

@@ -1,4 +1,4 @@
-#include "reconcilers/source/git_checkout.hpp"
+#include "providers/source/git_checkout.hpp"
 
 #include <git2.h>
 
@@ -10,7 +10,7 @@
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 
-namespace gantry::reconcilers::source {
+namespace gantry::providers::source {
 namespace {
 
 namespace fs = std::filesystem;
@@ -93,6 +93,27 @@ GitObject resolve(git_repository* repository, const std::string& ref) {
   throw Error(ErrorCode::NotFound, "the repository has no branch, tag or commit \"" + ref + "\"");
 }
 
+// What one fetch may bring, so that a repository cannot fill the disk.
+constexpr std::size_t kFetchMax = 2ULL << 30;
+
+int stop_what_is_too_large(const git_indexer_progress* progress, void*) {
+  return progress->received_bytes > kFetchMax ? GIT_EUSER : 0;
+}
+
+void write_tree(git_repository* repository, const git_object* tree, const std::string& folder) {
+  git_checkout_options options;
+  git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
+  options.checkout_strategy = GIT_CHECKOUT_FORCE | GIT_CHECKOUT_DONT_UPDATE_INDEX;
+  options.target_directory = folder.c_str();
+  files::make_directories(folder, 0700);
+  check(git_checkout_tree(repository, tree, &options), "checking out " + folder);
+}
+
+std::string id_of(const git_object* object) {
+  char id[GIT_OID_HEXSZ + 1];
+  return git_oid_tostr(id, sizeof id, git_object_id(object));
+}
+
 void fetch_all(git_repository* repository, const std::string& url, Session& session) {
   git_remote* raw = nullptr;
   check(git_remote_create_anonymous(&raw, repository, url.c_str()), "reading the URL");
@@ -101,42 +122,48 @@ void fetch_all(git_repository* repository, const std::string& url, Session& sess
   git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
   options.callbacks.credentials = give_credentials;
   options.callbacks.payload = &session;
+  options.callbacks.transfer_progress = stop_what_is_too_large;
   options.prune = GIT_FETCH_PRUNE;
   options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_ALL;
   char heads[] = "+refs/heads/*:refs/gantry/heads/*";
   char head[] = "+HEAD:refs/gantry/HEAD";
   char* list[] = {heads, head};
   const git_strarray refspecs{list, 2};
-  check(git_remote_fetch(remote.get(), &refspecs, &options, nullptr), "fetching " + url);
+  const int code = git_remote_fetch(remote.get(), &refspecs, &options, nullptr);
+  if (code == GIT_EUSER)
+    throw Error(ErrorCode::TooLarge, "fetching " + url + ": the repository is larger than 2 GiB, which is the most");
+  check(code, "fetching " + url);
+}
+
+Repository opened(const std::string& directory) {
+  static const int initialized = git_libgit2_init();
+  (void)initialized;
+  files::make_directories(directory, 0700);
+  return open_bare(files::join(directory, "repo.git"));
+}
+
+Repository fetched(const std::string& directory, const std::string& url, const GitCredentials& credentials) {
+  refuse_secrets_in(url);
+  Repository repository = opened(directory);
+  Session session{credentials, 0};
+  fetch_all(repository.get(), url, session);
+  return repository;
 }
 
 }  // namespace
 
 Checkout GitCheckout::fetch(const std::string& url, const std::string& ref, const GitCredentials& credentials) {
-  static const int initialized = git_libgit2_init();
-  (void)initialized;
-  refuse_secrets_in(url);
-  files::make_directories(directory_, 0700);
-  const Repository repository = open_bare(files::join(directory_, "repo.git"));
-  Session session{credentials, 0};
-  fetch_all(repository.get(), url, session);
+  const Repository repository = fetched(directory_, url, credentials);
   const GitObject commit = resolve(repository.get(), ref);
 
   Checkout result;
-  char id[GIT_OID_HEXSZ + 1];
-  git_oid_tostr(id, sizeof id, git_object_id(commit.get()));
-  result.commit = id;
+  result.commit = id_of(commit.get());
   result.folder = files::join(directory_, "tree-" + result.commit);
   if (!fs::is_directory(result.folder)) {
     // Checked out beside, then renamed: a folder with a commit's name holds the whole commit.
     const std::string fresh = files::join(directory_, "checkout");
     fs::remove_all(fresh);
-    git_checkout_options options;
-    git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
-    options.checkout_strategy = GIT_CHECKOUT_FORCE | GIT_CHECKOUT_DONT_UPDATE_INDEX;
-    options.target_directory = fresh.c_str();
-    files::make_directories(fresh, 0700);
-    check(git_checkout_tree(repository.get(), commit.get(), &options), "checking out " + result.commit);
+    write_tree(repository.get(), commit.get(), fresh);
     fs::rename(fresh, result.folder);
   }
   for (const auto& entry : fs::directory_iterator(directory_)) {
@@ -146,4 +173,34 @@ Checkout GitCheckout::fetch(const std::string& url, const std::string& ref, cons
   return result;
 }
 
-}  // namespace gantry::reconcilers::source
+GitPlace GitCheckout::look(const std::string& url, const std::string& ref, const std::string& path,
+                           const GitCredentials& credentials) {
+  const Repository repository = fetched(directory_, url, credentials);
+  const GitObject commit = resolve(repository.get(), ref);
+  std::string inside = fs::path(path).lexically_normal().relative_path().string();
+  while (inside.ends_with('/')) inside.pop_back();
+  if (inside == ".") inside.clear();
+  if (inside == ".." || inside.starts_with("../"))
+    throw Error(ErrorCode::Invalid, "the path \"" + path + "\" leads out of the repository");
+  git_object* raw = nullptr;
+  const std::string name = id_of(commit.get()) + ":" + inside;
+  if (git_revparse_single(&raw, repository.get(), name.c_str()) != 0)
+    throw Error(ErrorCode::NotFound, "commit " + id_of(commit.get()) + " has no folder \"" + path + "\"");
+  const GitObject tree(raw);
+  if (git_object_type(tree.get()) != GIT_OBJECT_TREE)
+    throw Error(ErrorCode::Invalid, "\"" + path + "\" of commit " + id_of(commit.get()) + " is a file, not a folder");
+  return {id_of(commit.get()), id_of(tree.get())};
+}
+
+void GitCheckout::write(const GitPlace& place, const std::string& folder) {
+  const Repository repository = opened(directory_);
+  git_object* raw = nullptr;
+  check(git_revparse_single(&raw, repository.get(), place.tree.c_str()), "reading " + place.commit);
+  const GitObject tree(raw);
+  const std::string fresh = folder + ".new";
+  fs::remove_all(fresh);
+  write_tree(repository.get(), tree.get(), fresh);
+  fs::rename(fresh, folder);
+}
+
+}  // namespace gantry::providers::source

@@ -6,7 +6,7 @@
 
 #include "controller/base/secret.hpp"
 
-namespace gantry::reconcilers::source {
+namespace gantry::providers::source {
 
 struct GitCredentials {
   std::string username;
@@ -19,6 +19,12 @@ struct Checkout {
   std::string folder;  // holds exactly that commit's files, and never a part of them
 };
 
+// One folder of a commit.
+struct GitPlace {
+  std::string commit;
+  std::string tree;  // changes when something below the folder does, and only then
+};
+
 class GitCheckout {
  public:
   // directory is ours alone: it holds a bare repository and one folder for the newest commit.
@@ -29,8 +35,16 @@ class GitCheckout {
   // checked out before stays untouched then. A url with a password in it is refused: it would be stored and logged.
   Checkout fetch(const std::string& url, const std::string& ref, const GitCredentials& credentials);
 
+  // Fetches, and says what `path` (empty: the root) of ref is now. Errors as fetch(), and Error(NotFound) when the
+  // commit has no such folder.
+  GitPlace look(const std::string& url, const std::string& ref, const std::string& path,
+                const GitCredentials& credentials);
+  // Writes the files of a place that was looked at into `folder`, which must not exist. What is written is whole, or
+  // nothing is.
+  void write(const GitPlace& place, const std::string& folder);
+
  private:
   std::string directory_;
 };
 
-}  // namespace gantry::reconcilers::source
+}  // namespace gantry::providers::source
