@@ -26,9 +26,14 @@ Task<> keep_failure(Task<> task, std::exception_ptr& failure, bool& done) {
   done = true;
 }
 
-Task<> stop_plane(runtime::Plane& plane, bool& done) {
-  co_await plane.stop();
-  done = true;
+struct Farewell {
+  bool done = false;
+  bool clean = false;  // no attempt is left that holds on to the reconcilers
+};
+
+Task<> stop_plane(runtime::Plane& plane, Farewell& farewell) {
+  farewell.clean = co_await plane.stop();
+  farewell.done = true;
 }
 
 }  // namespace
@@ -69,14 +74,18 @@ World::World(WorldOptions wanted)
 World::~World() {
   for (auto& process : processes_) process->line.clear();
   poll();
-  std::vector<std::unique_ptr<bool>> done;
-  for (auto& process : processes_) {
-    done.push_back(std::make_unique<bool>(false));
-    reactor.spawn(stop_plane(*process->plane, *done.back()));
+  std::vector<Farewell> farewells(processes_.size());
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    reactor.spawn(stop_plane(*processes_[i]->plane, farewells[i]));
   }
-  for (int i = 0; i < 100 && !std::ranges::all_of(done, [](const auto& d) { return *d; }); ++i) {
+  for (int i = 0; i < 100 && !std::ranges::all_of(farewells, &Farewell::done); ++i) {
     clock.advance(10s, [this] { poll(); });
   }
+  // As in a real process: what a reconciler watches ends on the reactor, so the reconcilers go while it still stands.
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    if (farewells[i].clean) processes_[i]->reconcilers.clear();
+  }
+  poll();
   run(store_->close());
   poll();
 }
