@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -13,13 +12,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "controller/base/clock.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
+#include "controller/base/resident_memory.hpp"
 #include "providers/local/instance_files.hpp"
 #include "providers/local/log_writer.hpp"
 #include "providers/local/posix.hpp"
@@ -52,20 +51,6 @@ sigset_t handled_signals() {
 std::string signal_text(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return "signal " + std::to_string(signal) + (name ? " (SIG" + std::string(name) + ")" : "");
-}
-
-// Loading the program and its libraries touched many pages that are not needed again. They are clean copies of files:
-// given back, they leave this process small, and one that is needed after all is mapped again from the page cache.
-void give_back_program_pages() {
-  std::istringstream maps(read_small("/proc/self/maps", 4 << 20).value_or(""));
-  std::string range, rights, offset, device, inode, rest;
-  while (maps >> range >> rights >> offset >> device >> inode && std::getline(maps, rest)) {
-    if (rights != "r-xp" || inode == "0") continue;  // never written to, so nothing is lost
-    const auto dash = range.find('-');
-    const auto from = std::stoull(range.substr(0, dash), nullptr, 16);
-    const auto to = std::stoull(range.substr(dash + 1), nullptr, 16);
-    ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
-  }
 }
 
 class Supervisor {
@@ -123,7 +108,7 @@ int Supervisor::run() {
   ::unlink((folder_ + "/launch").c_str());
   launch_.env.clear();
   if (state_.phase == State::Phase::Running) {
-    give_back_program_pages();
+    release_clean_pages();  // one supervisor for each process: what they hold is paid for by each App
     watch();
   }
   finish();

@@ -1,4 +1,4 @@
-#include "controller/app/resident_memory.hpp"
+#include "controller/base/resident_memory.hpp"
 
 #include <sys/mman.h>
 
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-namespace gantry::app {
+namespace gantry {
 namespace {
 
 struct Mapping {
@@ -40,4 +40,4 @@ void release_clean_pages() {
   release(here);
 }
 
-}  // namespace gantry::app
+}  // namespace gantry
