@@ -86,6 +86,7 @@ struct Instance {
   std::string note;         // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
   std::string server;       // "namespace/name" of the Server it is on; empty: this machine
   std::string address = "127.0.0.1";  // where its ports are reached
+  std::string in_doubt;     // why this is only what was last known: its host does not answer; empty: it is so
 };
 
 struct LogQuery {
@@ -119,7 +120,12 @@ class WorkloadHost {
   virtual Task<std::string> log_tail(std::string id, std::size_t lines) = 0;
   // Docker: makes sure the image is here and says its digest. Error(NotFound) when there is none.
   virtual Task<std::string> ensure_image(std::string reference) = 0;
-  // The same on a Server ("namespace/name"; empty: this machine).
+  // Throws Error(Unavailable) while it is not known yet what runs on that Server: whoever starts something there must
+  // not take that for nothing. Empty: this machine.
+  virtual void must_know(const std::string& server) const {
+    if (!server.empty()) throw Error(ErrorCode::Unavailable, "there is no Server \"" + server + "\" behind this host");
+  }
+  // As ensure_image(), on a Server ("namespace/name"; empty: this machine).
   virtual Task<std::string> ensure_image_on(std::string server, std::string reference) {
     if (!server.empty()) throw Error(ErrorCode::Invalid, "there is no Server \"" + server + "\" behind this host");
     return ensure_image(std::move(reference));

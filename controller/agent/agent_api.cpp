@@ -8,6 +8,7 @@
 #include "controller/agent/agent_call.hpp"
 #include "controller/base/log.hpp"
 #include "providers/agent/wire.hpp"
+#include "providers/local/posix.hpp"
 
 namespace gantry::agent {
 namespace {
@@ -60,12 +61,23 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"GET", "/containers/*/tail", &AgentApi::log_tail},
       {"POST", "/probe", &AgentApi::probe},
       {"POST", "/pull", &AgentApi::pull},
+      {"POST", "/upload", &AgentApi::upload},
+      {"GET", "/code/*", &AgentApi::find_code},
+      {"PUT", "/code/*", &AgentApi::upload},
+      {"POST", "/git/clone", &AgentApi::git_clone},
+      {"POST", "/prune", &AgentApi::prune},
   };
   return all;
 }
 
 AgentApi::AgentApi(Parts parts)
-    : parts_(std::move(parts)), usage_(parts_.data_dir), born_(parts_.reactor.now()) {}
+    : parts_(std::move(parts)),
+      usage_(parts_.data_dir),
+      born_(parts_.reactor.now()),
+      uploads_(parts_.data_dir + "/uploads"),
+      cloned_(parts_.reactor) {
+  providers::local::remove_folder(uploads_);  // what came and was not taken when the last process ended
+}
 
 api::HttpResponse answered_with(int status, std::string envelope) {
   api::HttpResponse response;

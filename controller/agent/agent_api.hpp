@@ -12,6 +12,8 @@
 #include "controller/api/handler.hpp"
 #include "controller/base/blocking.hpp"
 #include "controller/base/json.hpp"
+#include "controller/base/signal.hpp"
+#include "providers/local/code.hpp"
 #include "providers/local/machine_usage.hpp"
 #include "providers/workload_host.hpp"
 
@@ -25,12 +27,15 @@ class AgentApi final : public api::Handler {
     providers::WorkloadHost& host;
     AgentKeys& keys;
     Channels& channels;
+    providers::local::CodeStore& code;
     std::string data_dir;
+    std::string docker_socket;
     std::string version;
   };
   explicit AgentApi(Parts parts);
 
   Task<api::HttpResponse> handle(api::HttpRequest request) override;
+  std::shared_ptr<api::BodySink> sink(const api::HttpRequest& request) override;
   api::HttpResponse refuse(int status, const Error& error) override;
 
  private:
@@ -55,12 +60,21 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> probe(Call call);
   Task<api::HttpResponse> pull(Call call);
 
+  Task<api::HttpResponse> find_code(Call call);
+  Task<api::HttpResponse> upload(Call call);
+  Task<api::HttpResponse> git_clone(Call call);
+  Task<api::HttpResponse> prune(Call call);
+
+  void place_code(providers::InstanceSpec& spec) const;
   Task<providers::Instance> find(std::string id);
   void check_channel(const Call& call) const;
 
   Parts parts_;
   providers::local::MachineUsage usage_;
   Instant born_;
+  std::string uploads_;
+  bool cloning_ = false;
+  Signal cloned_;
 };
 
 }  // namespace gantry::agent

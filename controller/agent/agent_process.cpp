@@ -55,6 +55,7 @@ struct AgentProcess::House {
   AgentKeys keys;
   Signals signals{reactor};
   std::unique_ptr<providers::local::LocalHost> host;
+  providers::local::CodeStore code{reactor, pool, options.data_dir};
   std::unique_ptr<Channels> channels;
   std::unique_ptr<AgentApi> api;
   std::unique_ptr<api::http::Server> server;
@@ -79,7 +80,9 @@ void AgentProcess::House::serve() {
                                                    .host = *host,
                                                    .keys = keys,
                                                    .channels = *channels,
+                                                   .code = code,
                                                    .data_dir = options.data_dir,
+                                                   .docker_socket = options.docker_socket,
                                                    .version = options.version});
   api::http::ServerOptions server_options;
   server_options.address = address.host;

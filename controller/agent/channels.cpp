@@ -52,6 +52,7 @@ Channels::Channels(Reactor& reactor, providers::WorkloadHost& host, Random& rand
       epoch_(random.hex(8)) {
   host_.on_change([this, alive = std::weak_ptr(alive_)](const std::string& owner) {
     if (alive.expired()) return;
+    ++sequence_;
     for (auto& [id, channel] : open_) {
       channel->changed.insert(owner);
       channel->news.notify_all();
@@ -87,6 +88,7 @@ Task<std::string> Channels::next(std::shared_ptr<Channel> channel) {
                        {"channel", channel->id},
                        {"epoch", epoch_},
                        {"version", version_},
+                       {"sequence", sequence_},
                        {"instances", std::move(instances)}});
   }
   const Instant deadline = reactor_.now() + heartbeat_;
@@ -99,7 +101,8 @@ Task<std::string> Channels::next(std::shared_ptr<Channel> channel) {
   channel->changed.erase(channel->changed.begin());
   json::Array instances;
   for (const auto& each : co_await host_.list(owner)) instances.push_back(to_json(each));
-  co_return success({{"type", "change"}, {"owner", owner}, {"instances", std::move(instances)}});
+  co_return success(
+      {{"type", "change"}, {"owner", owner}, {"sequence", sequence_}, {"instances", std::move(instances)}});
 }
 
 }  // namespace gantry::agent

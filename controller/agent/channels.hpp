@@ -3,6 +3,7 @@
 //   {"type": "snapshot", "channel": "...", "epoch": "...", "version": "...", "instances": [...]}
 //   {"type": "change", "owner": "<uid>", "instances": [...]}   all of that App's
 //   {"type": "heartbeat"}                                      when nothing else was said for a while
+// Each carries the sequence of what it saw, as the answers of calls do: the larger is the newer, whichever comes first.
 // A slow reader is told the newest state of an App, not each state on the way, so nothing piles up.
 //
 // A channel also fences: a call that names a channel which is not open any more is refused. So what was sent before an
@@ -30,6 +31,8 @@ class Channels {
   std::unique_ptr<api::BodyStream> open(const std::string& replaces);
   bool is_open(const std::string& id) const { return open_.contains(id); }
   std::size_t size() const { return open_.size(); }
+  // Grows with each change.
+  std::int64_t sequence() const { return sequence_; }
   // Another one after each start of this process.
   const std::string& epoch() const { return epoch_; }
 
@@ -45,6 +48,7 @@ class Channels {
   std::string version_;
   Duration heartbeat_;
   std::string epoch_;
+  std::int64_t sequence_ = 1;
   std::map<std::string, std::shared_ptr<Channel>> open_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -59,14 +59,17 @@ Task<api::HttpResponse> AgentApi::show(Call call) {
 Task<api::HttpResponse> AgentApi::run(Call call) {
   check_channel(call);
   auto spec = providers::agent::spec_from(call.body());
-  co_return answered({{"instance", to_json(co_await parts_.host.start(std::move(spec)))}});
+  place_code(spec);
+  const auto instance = co_await parts_.host.start(std::move(spec));
+  co_return answered({{"instance", to_json(instance)}, {"sequence", parts_.channels.sequence()}});
 }
 
 Task<api::HttpResponse> AgentApi::stop(Call call) {
   check_channel(call);
   co_await find(call.name);
   co_await parts_.host.stop(call.name);
-  co_return answered({{"instance", to_json(co_await find(call.name))}});
+  const auto instance = co_await find(call.name);
+  co_return answered({{"instance", to_json(instance)}, {"sequence", parts_.channels.sequence()}});
 }
 
 // An instance never runs twice, so what is started again is its successor, with an id of its own.
@@ -80,6 +83,7 @@ Task<api::HttpResponse> AgentApi::restart(Call call) {
   auto successor = providers::agent::spec_from(body);
   if (successor.id == call.name)
     throw Error(ErrorCode::BadRequest, "id: the successor of " + call.name + " needs an id of its own");
+  place_code(successor);
   Instance before = co_await find(call.name);
   co_await parts_.host.stop(call.name);
   const Instant deadline = parts_.reactor.now() + successor.stop_grace + kEndLimit;

@@ -2,30 +2,16 @@
 
 #include <charconv>
 
+#include "controller/base/percent.hpp"
+
 namespace gantry::api {
 namespace {
-
-std::string encoded(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~").find(c) != std::string_view::npos;
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out.append({'%', kHex[byte >> 4], kHex[byte & 15]});
-    }
-  }
-  return out;
-}
 
 // Appends ?name=value or &name=value; nothing for an empty value.
 void add_term(std::string& url, std::string_view name, std::string_view value) {
   if (value.empty()) return;
   url += url.find('?') == std::string::npos ? '?' : '&';
-  url.append(name).append("=").append(encoded(value));
+  url.append(name).append("=").append(percent_encode(value));
 }
 
 std::string metadata_of(const json::Value& object, std::string_view field) {
@@ -212,22 +198,22 @@ Task<std::string> RemoteClient::collection(Resource resource, const std::string&
   if (!resource.group().empty()) {
     const std::string group(resource.group());
     if (!versions_.contains(group)) {
-      const json::Value found = co_await ask(request_of("GET", "/apis/" + encoded(group), timeout_));
+      const json::Value found = co_await ask(request_of("GET", "/apis/" + percent_encode(group), timeout_));
       const json::Value* version = found.at({"preferredVersion", "version"});
       if (!version || !version->is_string())
         throw Error(ErrorCode::NotFound, "the server does not say which version of " + group + " it serves");
       versions_[group] = version->as_string();
     }
-    path = "/apis/" + encoded(group) + "/" + encoded(versions_[group]);
+    path = "/apis/" + percent_encode(group) + "/" + percent_encode(versions_[group]);
   }
-  if (!ns.empty()) path += "/namespaces/" + encoded(ns);
-  co_return path.append("/").append(encoded(resource.plural()));
+  if (!ns.empty()) path += "/namespaces/" + percent_encode(ns);
+  co_return path.append("/").append(percent_encode(resource.plural()));
 }
 
 Task<std::string> RemoteClient::path_of(Key key) {
   if (key.name.empty()) throw Error(ErrorCode::Invalid, "an object is asked for without its name");
   std::string path = co_await collection(key.resource, key.ns);
-  co_return path.append("/").append(encoded(key.name));
+  co_return path.append("/").append(percent_encode(key.name));
 }
 
 Task<ObjectPtr> RemoteClient::find(Key key) {

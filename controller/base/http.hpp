@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,9 @@ struct Request {
   std::string url;  // http://host:port/path?query; for UnixTransport only the path counts
   Headers headers;
   std::string body;
+  // What follows the body, piece by piece until an empty one: for what is too large to be held. Such a request is sent
+  // once only. Connection and Pool alone can do it.
+  std::function<Task<std::string>()> more;
   Duration timeout = std::chrono::seconds(30);  // for the whole exchange
   std::size_t body_max = 64 << 20;              // of the response; more is Error(TooLarge)
 };

@@ -298,17 +298,40 @@ Task<> Connection::write(const Request& request) {
   }
   if (!has_host) head.append("Host: ").append(endpoint_.authority()).append("\r\n");
   const bool may_have_body = request.method != "GET" && request.method != "HEAD";
-  if (may_have_body || !request.body.empty()) {
+  if (request.more) {
+    head.append("Transfer-Encoding: chunked\r\n");
+  } else if (may_have_body || !request.body.empty()) {
     head.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
   }
   head.append("\r\n");
   head_only_ = request.method == "HEAD";
   answered_ = false;
-  const std::array<std::string_view, 2> pieces{head, request.body};
-  if (!co_await socket_->stream->write(pieces)) {
+  bool sent = false;
+  if (request.more) {
+    sent = co_await socket_->stream->write(head) && co_await write_chunks(request);
+  } else {
+    const std::array<std::string_view, 2> pieces{head, request.body};
+    sent = co_await socket_->stream->write(pieces);
+  }
+  if (!sent) {
     // The server may have said why (413, 401) before it stopped reading: read_head() will tell.
     if (timed_out_ || cancelled_) fail("sending the request");
   }
+}
+
+// False when the server stops reading.
+Task<bool> Connection::write_chunks(const Request& request) {
+  std::string piece = request.body;
+  if (piece.empty()) piece = co_await request.more();
+  while (!piece.empty()) {
+    std::array<char, 24> size;
+    const int length = std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+    const std::array<std::string_view, 3> chunk{std::string_view(size.data(), static_cast<std::size_t>(length)), piece,
+                                                "\r\n"};
+    if (!co_await socket_->stream->write(chunk)) co_return false;
+    piece = co_await request.more();
+  }
+  co_return co_await socket_->stream->write("0\r\n\r\n");
 }
 
 void Connection::feed() {

@@ -45,7 +45,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
                                                 Instant deadline);
   ~Connection();
 
-  // The whole answer, within request.timeout. Errors as Transport::send().
+  // The whole answer, within request.timeout. Errors as Transport::send(), and whatever request.more throws: then the
+  // connection is of no more use.
   Task<Response> exchange(Request request);
   // Sends the request and reads the head of the answer, within request.timeout; next() then gives the body as it comes,
   // without a time limit. A piece has no meaning of its own; empty is the end. Throws Error(Unavailable) when the body
@@ -70,6 +71,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   class Parser;
   Task<> connect(tls::Context* context);
   Task<> write(const Request& request);
+  Task<bool> write_chunks(const Request& request);
   Task<> read_head();
   Task<bool> read_more();
   void feed();

@@ -1,5 +1,7 @@
 #include "controller/cli/server.hpp"
 
+#include "controller/base/percent.hpp"
+
 namespace gantry::cli {
 
 ServerError error_of_status(const json::Value& status, int http_status) {
@@ -44,35 +46,14 @@ std::vector<Response> Server::send_all(const std::vector<Request>& requests) {
   return responses;
 }
 
-namespace {
-
-// plain_marks: what is left as it is, besides letters and digits.
-std::string percent_encoded(std::string_view text, std::string_view plain_marks) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(text.size());
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       plain_marks.find(c) != std::string_view::npos;
-    if (plain) {
-      encoded += c;
-    } else {
-      encoded += {'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[static_cast<unsigned char>(c) & 15]};
-    }
-  }
-  return encoded;
-}
-
-}  // namespace
-
-std::string path_segment(std::string_view text) { return percent_encoded(text, "-._~:"); }
+std::string path_segment(std::string_view text) { return percent_encode(text, "-._~:"); }
 
 std::string query(std::initializer_list<std::pair<std::string_view, std::string_view>> terms) {
   std::string text;
   for (const auto& [name, value] : terms) {
     if (value.empty()) continue;
     text += text.empty() ? '?' : '&';
-    text.append(name).append("=").append(percent_encoded(value, "-._~,=/:!()"));
+    text.append(name).append("=").append(percent_encode(value, "-._~,=/:!()"));
   }
   return text;
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "controller/base/digest.hpp"
-
 namespace gantry::providers::agent {
 namespace {
 
@@ -309,10 +307,6 @@ json::Value open_envelope(std::string_view who, int status, std::string_view bod
 
 json::Value open_envelope(std::string_view who, const http::Response& response) {
   return open_envelope(who, response.status, response.body);
-}
-
-std::string derived_key(std::string_view token, std::string_view user_id) {
-  return hmac_sha256_hex(token, "node-agent:" + std::string(user_id)).substr(0, 32);
 }
 
 }  // namespace gantry::providers::agent

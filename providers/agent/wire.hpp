@@ -38,7 +38,4 @@ std::string failure(const Error& error);
 json::Value open_envelope(std::string_view who, const http::Response& response);
 json::Value open_envelope(std::string_view who, int status, std::string_view body);
 
-// The first 32 hex characters of HMAC-SHA256(key = token, message = "node-agent:" + user id).
-std::string derived_key(std::string_view token, std::string_view user_id);
-
 }  // namespace gantry::providers::agent

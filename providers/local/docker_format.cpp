@@ -1,11 +1,11 @@
 #include "providers/local/docker_format.hpp"
 
-#include <cctype>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 
 #include "controller/base/error.hpp"
+#include "controller/base/percent.hpp"
 #include "providers/local/expand.hpp"
 #include "providers/local/ports.hpp"
 
@@ -162,19 +162,6 @@ bool only_created(const json::Value& container) {
   return state && state->string_or("Status") == "created";
 }
 
-std::string query_escape(std::string_view text) {
-  std::string made;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (std::isalnum(u) || c == '-' || c == '_' || c == '.' || c == '~') {
-      made += c;
-    } else {
-      made += '%';
-      made += "0123456789ABCDEF"[u >> 4];
-      made += "0123456789ABCDEF"[u & 15];
-    }
-  }
-  return made;
-}
+std::string query_escape(std::string_view text) { return percent_encode(text); }
 
 }  // namespace gantry::providers::local

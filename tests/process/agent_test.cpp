@@ -127,6 +127,67 @@ TEST_F(AgentTest, SaysWhatIsWrongWithARequest) {
   EXPECT_EQ(agent.get("/containers").data.find("instances")->as_array().size(), 0U) << "nothing was begun";
 }
 
+TEST_F(AgentTest, TakesCodeByTheDigestOfItsContentAndRunsIt) {
+  TemporaryFolder work;
+  write(work / "code/hello.sh", "#!/bin/sh\necho from the code; pwd; exec sleep 1000\n");
+  run({"sh", "-c", "chmod +x " + (work / "code/hello.sh") + " && mkdir " + (work / "code/empty") + " && tar -C " +
+                       (work / "code") + " -czf " + (work / "code.tgz") + " ."});
+  const auto file = std::vector<std::string>{"--data-binary", "@" + (work / "code.tgz")};
+  const auto sent = agent.call("POST", "/upload", "", {}, file);
+  ASSERT_EQ(sent.status, 200) << sent.body;
+  const std::string digest = sent.data.string_or("digest");
+  EXPECT_THAT(digest, testing::StartsWith("sha256:"));
+  EXPECT_TRUE(agent.get("/code/" + digest).data.bool_or("present", false));
+  EXPECT_FALSE(agent.get("/code/sha256:" + std::string(64, '0')).data.bool_or("present", true));
+  const auto wrong = agent.call("PUT", "/code/sha256:" + std::string(64, '0'), "", {}, file);
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_THAT(wrong.error, HasSubstr("the content is " + digest));
+  EXPECT_EQ(agent.call("PUT", "/code/" + digest, "", {}, file).status, 200) << "here already is fine";
+  EXPECT_EQ(agent.call("POST", "/upload", "this is no archive").status, 422);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(agent.data() + "/uploads"); }))
+      << "nothing is left of an upload";
+
+  const auto spec = [&](const std::string& id, const std::string& extra) {
+    return R"({"id":")" + id + R"(","command":["./hello.sh"],"codeDigest":")" + digest + "\"" + extra + "}";
+  };
+  ASSERT_EQ(agent.call("POST", "/containers/run", spec("code-1", "")).status, 200);
+  EXPECT_TRUE(eventually([&] {
+    return agent.get("/containers/code-1/logs").data.string_or("logs").find("from the code\n" + agent.data() +
+                                                                            "/releases/") == 0;
+  }));
+  EXPECT_EQ(agent.call("POST", "/containers/run", spec("code-2", R"(,"workingDirectory":"../../..")")).status, 400);
+  EXPECT_EQ(agent.call("POST", "/prune", "{}").status, 400);
+  EXPECT_EQ(agent.call("POST", "/prune", R"({"keepCode":[]})").status, 200);
+  EXPECT_FALSE(agent.get("/code/" + digest).data.bool_or("present", true));
+}
+
+TEST_F(AgentTest, RefusesAnArchiveThatLeadsElsewhere) {
+  TemporaryFolder work;
+  write(work / "evil/file", "x");
+  run({"sh", "-c", "cd " + (work / "evil") + " && tar -czPf " + (work / "evil.tgz") + " ../evil/file --transform 's,^,../../,'"});
+  const auto answer = agent.call("POST", "/upload", "", {}, {"--data-binary", "@" + (work / "evil.tgz")});
+  EXPECT_EQ(answer.status, 422) << answer.body;
+  EXPECT_THAT(answer.error, HasSubstr(".."));
+}
+
+TEST_F(AgentTest, ClonesFromGit) {
+  if (!have("git")) GTEST_SKIP() << "git is not installed";
+  TemporaryFolder work;
+  write(work / "repo/server/run.sh", "#!/bin/sh\necho cloned\n");
+  run({"sh", "-c", "cd " + (work / "repo") + " && chmod +x server/run.sh && git init -q -b main . && git add -A && git -c "
+                   "user.name=t -c user.email=t@example.org commit -qm one"});
+  const auto clone = agent.call("POST", "/git/clone",
+                                R"({"url":"file://)" + (work / "repo") + R"(","ref":"main","path":"server"})");
+  ASSERT_EQ(clone.status, 200) << clone.body;
+  EXPECT_EQ(clone.data.string_or("commit").size(), 40U);
+  const std::string digest = clone.data.string_or("digest");
+  agent.call("POST", "/containers/run", R"({"id":"git-1","command":["./run.sh"],"codeDigest":")" + digest + "\"}");
+  EXPECT_TRUE(
+      eventually([&] { return agent.get("/containers/git-1/logs").data.string_or("logs") == "cloned\n"; }));
+  EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file:///nowhere"})").success, false);
+  EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file://)" + (work / "repo") + R"(","path":"../.."})").status, 400);
+}
+
 TEST_F(AgentTest, ProbesForOthers) {
   EXPECT_FALSE(agent.call("POST", "/probe", R"({"port":1})").data.find("probe")->bool_or("healthy", true));
   const auto probe = agent.call("POST", "/probe", R"({"port":)" + std::to_string(agent.port()) + "}");

@@ -2,15 +2,17 @@
 
 #include <gmock/gmock.h>
 
+#include "providers/host_directory.hpp"
+
 namespace gantry::providers::agent {
 namespace {
 
 using testing::HasSubstr;
 
 TEST(AgentKey, IsDerivedAsTheOldAgentsWere) {
-  EXPECT_EQ(derived_key("dop_v1_test", "42"), "e21f20fbce845189dee86d1c586f200e");
-  EXPECT_EQ(derived_key("dop_v1_test", "user-1"), "ea53868742b45ae19ed001c8334939ff");
-  EXPECT_EQ(derived_key("tok", "7"), "836ccd87a836c696dd59eee381331527");
+  EXPECT_EQ(derived_agent_key("dop_v1_test", "42"), "e21f20fbce845189dee86d1c586f200e");
+  EXPECT_EQ(derived_agent_key("dop_v1_test", "user-1"), "ea53868742b45ae19ed001c8334939ff");
+  EXPECT_EQ(derived_agent_key("tok", "7"), "836ccd87a836c696dd59eee381331527");
 }
 
 TEST(AgentWire, CarriesASpecWholeButForWhatIsTheSendersBusiness) {

@@ -1,0 +1,150 @@
+// The operations on code: it comes as an archive or from git, and lies in the host's own store by the digest of its
+// content, where instances are started from it.
+#include "controller/agent/agent_call.hpp"
+#include "controller/agent/upload.hpp"
+#include "controller/base/digest.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/log.hpp"
+#include "controller/base/random.hpp"
+#include "providers/local/docker_engine.hpp"
+#include "providers/local/posix.hpp"
+#include "providers/source/archive.hpp"
+#include "providers/source/git_checkout.hpp"
+
+namespace gantry::agent {
+namespace {
+
+const log::Logger kLog("agent");
+
+// A folder for a moment; gone with its last user.
+struct Draft {
+  explicit Draft(std::string where) : path(std::move(where)) {}
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  ~Draft() {
+    try {
+      providers::local::remove_folder(path);
+    } catch (const Error&) {  // tidy: what cannot be removed now is at the next start
+    }
+  }
+  std::string path;
+};
+
+// "server/api" of a caller. Throws for one that leads elsewhere.
+std::string below(const std::string& path) {
+  std::string clean;
+  for (std::size_t at = 0; at <= path.size();) {
+    const auto end = std::min(path.find('/', at), path.size());
+    const std::string part = path.substr(at, end - at);
+    if (part == "..") throw Error(ErrorCode::BadRequest, "path: \"" + path + "\" leads out of the code");
+    if (!part.empty() && part != ".") clean += "/" + part;
+    at = end + 1;
+  }
+  return clean;
+}
+
+}  // namespace
+
+std::shared_ptr<api::BodySink> AgentApi::sink(const api::HttpRequest& request) {
+  const bool code = request.method == "PUT" && request.segments.size() == 2 && request.segments[0] == "code";
+  const bool upload = request.method == "POST" && request.segments == std::vector<std::string>{"upload"};
+  if (!code && !upload) return nullptr;
+  return std::make_shared<Upload>(parts_.reactor, parts_.blocking, uploads_);
+}
+
+Task<api::HttpResponse> AgentApi::find_code(Call call) {
+  const std::string folder = parts_.code.staged(call.name);
+  co_return answered({{"digest", call.name}, {"present", !folder.empty()}});
+}
+
+// PUT /code/DIGEST says what must come; POST /upload is told what came.
+Task<api::HttpResponse> AgentApi::upload(Call call) {
+  const auto body = std::static_pointer_cast<Upload>(call.request.sink);
+  const std::string expected = call.name.empty() ? call.parameter("digest") : call.name;
+  if (!expected.empty() && !parts_.code.staged(expected).empty())
+    co_return answered({{"digest", expected}, {"present", true}, {"bytes", body->bytes()}});
+  const auto draft = std::make_shared<Draft>(files::join(uploads_, system_random().hex(8)));
+  co_await parts_.blocking.run(parts_.reactor,
+                               [body, draft] { providers::source::unpack(body->path(), draft->path); });
+  const std::string digest = co_await parts_.blocking.run(
+      parts_.reactor, [draft] { return providers::local::source_digest(draft->path); });
+  if (!expected.empty() && digest != expected)
+    throw Error(ErrorCode::Invalid, "the content is " + digest + ", and not " + expected + "; nothing was kept");
+  co_await parts_.code.stage(draft->path, digest);
+  co_await parts_.blocking.run(parts_.reactor, [draft = std::move(draft)]() mutable { draft.reset(); });
+  co_return answered({{"digest", digest}, {"present", true}, {"bytes", body->bytes()}});
+}
+
+Task<api::HttpResponse> AgentApi::git_clone(Call call) {
+  using namespace providers::source;
+  const json::Value body = call.body();
+  const std::string url = body.string_or("url");
+  if (url.empty()) throw Error(ErrorCode::BadRequest, "url: which repository?");
+  const std::string ref = body.string_or("ref", body.string_or("branch"));
+  const std::string path = below(body.string_or("path"));
+  GitCredentials credentials;
+  credentials.username = body.string_or("username");
+  credentials.password = Secret(body.string_or("password", body.string_or("token")));
+  credentials.ssh_private_key = Secret(body.string_or("privateKey"));
+  log::redact(credentials.password.reveal());
+  // One at a time: a repository's folder is its checkout's alone.
+  while (cloning_) co_await cloned_.wait();
+  cloning_ = true;
+  std::optional<Error> failure;
+  std::string commit;
+  std::string digest;
+  try {
+    const std::string folder = files::join(parts_.data_dir, "git/" + sha256_hex(url).substr(0, 16));
+    const Checkout checkout = co_await parts_.blocking.run(parts_.reactor, [folder, url, ref, credentials] {
+      files::make_directories(folder, 0700);
+      return GitCheckout(folder).fetch(url, ref, credentials);
+    });
+    commit = checkout.commit;
+    digest = co_await parts_.code.digest(checkout.folder + path);
+    co_await parts_.code.stage(checkout.folder + path, digest);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  cloning_ = false;
+  cloned_.notify_one();
+  if (failure) throw *failure;
+  co_return answered({{"commit", commit}, {"digest", digest}});
+}
+
+// Code that the caller does not name, and images that no container uses.
+Task<api::HttpResponse> AgentApi::prune(Call call) {
+  const json::Value body = call.body();
+  json::Object done;
+  if (const json::Value* keep = body.find("keepCode")) {
+    std::set<std::string> kept;
+    for (const auto& each : keep->as_array()) kept.insert(each.as_string());
+    co_await parts_.code.keep_only(kept);
+    done.set("code", "all but " + std::to_string(kept.size()));
+  }
+  if (const std::string images = body.string_or("images"); !images.empty()) {
+    if (images != "dangling" && images != "unused")
+      throw Error(ErrorCode::BadRequest, "images: dangling (without a name) or unused (by any container) is expected");
+    providers::local::DockerEngine engine(parts_.reactor, parts_.docker_socket);
+    const std::string filter = images == "dangling" ? "true" : "false";
+    const json::Value answer = co_await engine.call(
+        "pruning images", "POST", "/images/prune?filters=%7B%22dangling%22%3A%5B%22" + filter + "%22%5D%7D", {},
+        std::chrono::minutes(10));
+    done.set("imageBytes", answer.int_or("SpaceReclaimed", 0));
+  }
+  if (done.empty())
+    throw Error(ErrorCode::BadRequest, R"(what should go? {"images": "dangling"}, {"keepCode": ["sha256:..."]})");
+  kLog.info("pruned", {{"done", json::dump(json::Value(done))}});
+  co_return answered(std::move(done));
+}
+
+// The code that a spec names, on this host. Throws Error(NotFound) when it was never sent.
+void AgentApi::place_code(providers::InstanceSpec& spec) const {
+  if (spec.code_digest.empty()) return;
+  spec.code_folder = parts_.code.staged(spec.code_digest);
+  if (spec.code_folder.empty())
+    throw Error(ErrorCode::NotFound, "the code " + spec.code_digest + " is not on this host; PUT /code/DIGEST brings it");
+  if (!spec.working_directory.starts_with('/'))
+    spec.working_directory = spec.code_folder + below(spec.working_directory);
+}
+
+}  // namespace gantry::agent

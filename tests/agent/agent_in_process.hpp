@@ -1,0 +1,125 @@
+// An agent with all its parts (TLS, keys, channels, the real host) on the test's own reactor, and what a controller
+// needs to speak to it.
+#pragma once
+
+#include "controller/agent/agent_api.hpp"
+#include "controller/api/http/server.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/pki.hpp"
+#include "providers/agent/remote_host.hpp"
+#include "providers/local/local_host.hpp"
+#include "tests/providers/machine.hpp"
+
+namespace gantry::agent {
+
+using providers::AgentEndpoint;
+using providers::Instance;
+using providers::InstanceSpec;
+using providers::agent::RemoteHost;
+using providers::local::Folder;
+using providers::local::LocalHost;
+using providers::local::Machine;
+
+class AgentInProcess {
+ public:
+  AgentInProcess(Machine& machine, const std::string& folder)
+      : machine_(machine),
+        folder_(folder),
+        pki_(folder + "/pki", system_clock()),
+        serving_(pki_.serving(pki::serving_names("127.0.0.1"))) {}
+  ~AgentInProcess() { stop(); }
+
+  void start() {
+    host = std::make_unique<LocalHost>(
+        machine_.reactor, machine_.blocking,
+        LocalHost::Options{.folder = folder_, .docker_socket = folder_ + "/no-docker.sock"});
+    machine_.await(host->open());
+    keys = std::make_unique<AgentKeys>(folder_ + "/agent.key", system_clock(), system_random());
+    channels = std::make_unique<Channels>(machine_.reactor, *host, system_random(), "1.2.3", heartbeat);
+    api_ = std::make_unique<AgentApi>(AgentApi::Parts{.reactor = machine_.reactor,
+                                                      .blocking = machine_.blocking,
+                                                      .host = *host,
+                                                      .keys = *keys,
+                                                      .channels = *channels,
+                                                      .code = code_,
+                                                      .data_dir = folder_,
+                                                      .docker_socket = folder_ + "/no-docker.sock",
+                                                      .version = "1.2.3"});
+    api::http::ServerOptions options;
+    options.port = port_;
+    options.limits.streamed_bytes = 64 << 20;
+    options.tls = tls::Context::Server{serving_.certificate, serving_.key, {}};
+    server_ = std::make_unique<api::http::Server>(machine_.reactor, *api_, *keys, options);
+    server_->listen();
+    port_ = server_->port();
+  }
+  // Instances go on.
+  void stop() {
+    if (!server_) return;
+    machine_.await(server_->shutdown(std::chrono::milliseconds(100)));
+    server_.reset();
+    api_.reset();
+    channels.reset();
+    machine_.await(host->close());
+    host.reset();
+    keys.reset();
+  }
+
+  std::string key() const {
+    const std::string text = files::read_file(folder_ + "/agent.key");
+    return text.substr(0, text.find_first_of(" \n"));
+  }
+  std::string pin() const { return pki::fingerprint_of(serving_.certificate); }
+  AgentEndpoint endpoint() const {
+    return {.url = "https://127.0.0.1:" + std::to_string(port_),
+            .address = "10.0.0.5",
+            .ca = pki_.authority_certificate(),
+            .pin = {},
+            .key = Secret(key()),
+            .previous_key = {}};
+  }
+
+  Duration heartbeat = std::chrono::milliseconds(100);
+  std::unique_ptr<LocalHost> host;
+  std::unique_ptr<AgentKeys> keys;
+  std::unique_ptr<Channels> channels;
+
+ private:
+  Machine& machine_;
+  std::string folder_;
+  pki::Folder pki_;
+  pki::Credential serving_;
+  std::uint16_t port_ = 0;
+  providers::local::CodeStore code_{machine_.reactor, machine_.blocking, folder_};
+  std::unique_ptr<AgentApi> api_;
+  std::unique_ptr<api::http::Server> server_;
+};
+
+// Nothing that was started outlives its test.
+inline void end_everything(Machine& machine, providers::WorkloadHost& host) {
+  for (const auto& it : machine.await(host.list(""))) {
+    machine.await(host.stop(it.id));
+    machine.until([&] {
+      for (const auto& now : machine.await(host.list(""))) {
+        if (now.id == it.id) return now.state == Instance::State::Exited;
+      }
+      return true;
+    });
+    machine.await(host.remove(it.id, true));
+  }
+}
+
+inline InstanceSpec shell(std::string script, std::string id = "web-1-0-0") {
+  InstanceSpec spec;
+  spec.id = std::move(id);
+  spec.owner_uid = "uid-web";
+  spec.owner_namespace = "prod";
+  spec.owner_name = "web";
+  spec.release = "web-1";
+  spec.config_hash = "h1";
+  spec.command = {"sh", "-c", std::move(script)};
+  spec.stop_grace = std::chrono::seconds(1);
+  return spec;
+}
+
+}  // namespace gantry::agent
