@@ -34,11 +34,15 @@ void fields(Visitor& visit, Firewall& part) {
 struct ServerAgent {
   bool enabled = true;
   int port = 9999;
+  std::optional<NameRef> secret_ref;  // absent: the controller's own key and authority
+  bool http = false;
 };
 template <class Visitor>
 void fields(Visitor& visit, ServerAgent& part) {
   visit("enabled", part.enabled);
   visit("port", part.port);
+  visit("secretRef", part.secret_ref);
+  visit("http", part.http);
 }
 
 struct ServerSpec {

@@ -19,6 +19,7 @@
 #include "controller/base/signals.hpp"
 #include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
+#include "providers/agent/host_set.hpp"
 #include "providers/local/code.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
@@ -78,6 +79,7 @@ struct ControllerProcess::House {
 
   std::unique_ptr<api::Client> client;
   std::unique_ptr<providers::local::LocalHost> host;
+  std::unique_ptr<providers::agent::HostSet> hosts;  // that one, and every Server's
   std::unique_ptr<Code> code;
   std::shared_ptr<runtime::Plane> plane;
   std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
@@ -126,6 +128,10 @@ ControllerProcess::House::House(ControllerOptions given)
   host = std::make_unique<providers::local::LocalHost>(
       loop, pool,
       providers::local::LocalHost::Options{.folder = options.data_dir, .docker_socket = options.docker_socket});
+  hosts = std::make_unique<providers::agent::HostSet>(
+      loop, pool, random, *host,
+      [this](providers::ProbeSpec spec) { return providers::local::probe(loop, std::move(spec)); },
+      providers::agent::RemoteHost::Options{});
   code = std::make_unique<Code>(loop, pool, options.data_dir);
   runtime::PlaneOptions plane_options;
   plane_options.read_only = options.read_only;
@@ -136,17 +142,20 @@ ControllerProcess::House::House(ControllerOptions given)
                .blocking = pool,
                .client = *client,
                .kinds = kinds,
-               .host = *host,
+               .host = *hosts,
+               .servers = *hosts,
                .code = *code,
-               .probe = [this](providers::ProbeSpec spec) { return providers::local::probe(loop, std::move(spec)); },
+               .probe = [this](providers::ProbeSpec spec) { return hosts->probe(std::move(spec)); },
                .data_dir = options.data_dir,
-               .hash_key = kept_key(options.data_dir, "config.key", random)});
+               .hash_key = kept_key(options.data_dir, "config.key", random),
+               .agent_key = Secret(kept_key(options.data_dir, "agent.key", random)),
+               .authority = identity.authority});
 
   runtime::refuse_cycles(*api, kinds, *store);
   api->set_planner(plane);
   api->add_metrics([this] { return plane->object_metrics(); });
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
-                       std::make_shared<AppLogs>(front, loop, *host));
+                       std::make_shared<AppLogs>(front, loop, *hosts));
   api->add_health_check("controllers-synced", false,
                         [this] { return ready ? std::string() : "the controllers are not synced yet"; });
   api->add_health_check("shutdown", false, [this] { return ending ? "the process is ending" : std::string(); });
@@ -187,7 +196,10 @@ Task<> ControllerProcess::House::declare_manifests() {
 
 Task<bool> ControllerProcess::House::close_loop() {
   plane_stopped = co_await plane->stop();
-  if (plane_stopped) co_await host->close();
+  if (plane_stopped) {
+    co_await hosts->close();
+    co_await host->close();
+  }
   co_return plane_stopped;
 }
 

@@ -1,7 +1,9 @@
 #include "controller/app/registry.hpp"
 
 #include "controller/base/files.hpp"
+#include "controller/cli/version.hpp"
 #include "crds/embedded.hpp"
+#include "reconcilers/server/server_reconciler.hpp"
 #include "reconcilers/source/source_reconciler.hpp"
 
 namespace gantry::app {
@@ -36,6 +38,14 @@ std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& pl
                                                                     .client = parts.client,
                                                                     .kinds = parts.kinds,
                                                                     .directory = files::join(parts.data_dir, "sources"),
+                                                                    .wake = wake}));
+  serve("servers", std::make_unique<reconcilers::server::ServerReconciler>(
+                       reconcilers::server::ServerReconciler::Parts{.reactor = parts.loop,
+                                                                    .client = parts.client,
+                                                                    .hosts = parts.servers,
+                                                                    .agent_key = parts.agent_key,
+                                                                    .authority = parts.authority,
+                                                                    .version = std::string(cli::kVersion),
                                                                     .wake = wake}));
   // A Release's status is written by its App's reconciler.
   plane.leave_alone(ours("releases"));

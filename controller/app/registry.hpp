@@ -9,6 +9,7 @@
 #include "controller/base/blocking.hpp"
 #include "controller/object/kind.hpp"
 #include "controller/runtime/plane.hpp"
+#include "providers/host_directory.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 
@@ -23,10 +24,13 @@ struct ReconcilerParts {
   api::Client& client;
   const object::KindTable& kinds;
   providers::WorkloadHost& host;
+  providers::HostDirectory& servers;
   reconcilers::app::CodeFolders& code;
   reconcilers::app::HealthMonitor::Probe probe;
   std::string data_dir;
   std::string hash_key;
+  Secret agent_key;       // for agents of Servers without a Secret of their own
+  std::string authority;  // PEM, likewise
 };
 
 // Makes the reconcilers and gives the plane one for each kind that has one. They must live as long as the plane.

@@ -37,7 +37,9 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
   if (action.type == "copy") {
     co_await parts_.code.stage(action.target, action.after.as_string());
   } else if (action.type == "image") {
-    co_await parts_.host.ensure_image(action.target);
+    const auto servers = servers_of(seen.pod_template, subject.key().ns);
+    if (servers.empty()) co_await parts_.host.ensure_image(action.target);
+    for (const auto& server : servers) co_await parts_.host.ensure_image_on(server, action.target);
     co_await make_release(subject, seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Create) {
     co_await make_release(subject, seen, action, notes);
@@ -75,7 +77,8 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
   } else {
     std::string digest = seen.source_digest;
     if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty())
-      digest = co_await parts_.host.ensure_image(image->as_string());
+      digest = co_await parts_.host.ensure_image_on(server_of_slot(seen.pod_template, subject.key().ns, 0),
+                                                    image->as_string());
     const std::string written = json::dump(seen.pod_template) + "\n" + digest;
     spec.set("template", seen.pod_template);
     spec.set("sourceDigest", digest);
@@ -164,7 +167,10 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     for (const auto& word : words->as_array()) spec.command.push_back(word.as_string());
   }
   if (const json::Value* image = pod_template.at({"source", "image", "ref"})) spec.image = image->as_string();
+  spec.server = server_of_slot(pod_template, subject.key().ns, slot);
   spec.working_directory = parts_.code.staged(release.source_digest);
+  spec.code_folder = spec.working_directory;
+  if (!spec.code_folder.empty()) spec.code_digest = release.source_digest;
   if (const std::string inside = pod_template.string_or("workingDirectory"); !inside.empty()) {
     spec.working_directory =
         inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;

@@ -8,6 +8,18 @@ namespace {
 
 using runtime::Condition;
 
+std::string url_host(const std::string& address) {
+  return address.find(':') == std::string::npos ? address : "[" + address + "]";
+}
+
+// Why what is said of the App is only what was last known; empty: it is so.
+std::string doubt_of(const AppSeen& seen) {
+  for (const auto& one : seen.instances) {
+    if (one.replica.alive() && !one.instance.in_doubt.empty()) return one.instance.in_doubt;
+  }
+  return {};
+}
+
 json::Value endpoints_of(const AppSeen& seen) {
   json::Array endpoints;
   for (const auto& one : seen.instances) {
@@ -15,7 +27,7 @@ json::Value endpoints_of(const AppSeen& seen) {
     for (const auto& port : one.instance.ports) {
       endpoints.push_back(json::Object{{"name", port.name},
                                        {"slot", one.replica.slot},
-                                       {"address", "127.0.0.1"},
+                                       {"address", one.instance.address},
                                        {"port", port.host_port},
                                        {"ready", one.replica.phase == Replica::Phase::Ready}});
     }
@@ -29,7 +41,8 @@ json::Value urls_of(const AppSeen& seen) {
   std::vector<std::pair<int, std::string>> urls;
   for (const auto& one : seen.instances) {
     if (one.replica.phase != Replica::Phase::Ready || one.instance.ports.empty()) continue;
-    urls.emplace_back(one.replica.slot, "http://127.0.0.1:" + std::to_string(one.instance.ports.front().host_port));
+    urls.emplace_back(one.replica.slot, "http://" + url_host(one.instance.address) + ":" +
+                                                std::to_string(one.instance.ports.front().host_port));
   }
   std::sort(urls.begin(), urls.end());
   json::Array list;
@@ -146,6 +159,11 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
                                   : "");
     report.conditions.push_back({"Ready", "False", "RolloutFailed", text});
     report.conditions.push_back({"Progressing", "False", "ProgressDeadlineExceeded", text});
+  } else if (const std::string doubt = doubt_of(seen); !doubt.empty()) {
+    const std::string text = doubt + "; last known: " + std::to_string(seen.rollout.ready) + " of " +
+                             std::to_string(seen.target.replicas) + " replicas ready";
+    report.conditions.push_back({"Ready", "Unknown", "HostUnreachable", text});
+    report.conditions.push_back({"Progressing", "Unknown", "HostUnreachable", text});
   } else if (seen.choice.run && seen.rollout.complete) {
     report.conditions.push_back(
         {"Ready", "True", "AllReplicasReady",

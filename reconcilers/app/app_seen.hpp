@@ -48,6 +48,10 @@ struct AppSeen final : runtime::Seen {
 // How the parts of the spec are read; defaults come from the schema and are only repeated for objects older than it.
 int replicas_of(const json::Value& app);
 RolloutTarget rollout_target(const json::Value& app, const std::string& release);
+// "namespace/name" of the Servers it is placed on; none: this machine. Works on an App's spec as on a Release's template.
+std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns);
+// Slots go round the Servers, so that each keeps its own.
+std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot);
 HealthCheck health_check_of(const json::Value& app, const providers::Instance& instance);
 bool is_docker(const json::Value& pod_template);
 // Absent: the App can run here. Otherwise reason and message of what this machine cannot do for it.

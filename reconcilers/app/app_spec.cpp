@@ -66,6 +66,19 @@ RolloutTarget rollout_target(const json::Value& app, const std::string& release)
   return target;
 }
 
+std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns) {
+  std::vector<std::string> servers;
+  const json::Value* named = pod_template.at({"placement", "servers"});
+  if (!named || !named->is_array()) return servers;
+  for (const auto& each : named->as_array()) servers.push_back(ns + "/" + each.string_or("name"));
+  return servers;
+}
+
+std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot) {
+  const auto servers = servers_of(pod_template, ns);
+  return servers.empty() ? std::string() : servers[static_cast<std::size_t>(slot) % servers.size()];
+}
+
 HealthCheck health_check_of(const json::Value& app, const providers::Instance& instance) {
   HealthCheck check;
   const json::Value* health = spec_of(app).find("health");
@@ -78,6 +91,7 @@ HealthCheck health_check_of(const json::Value& app, const providers::Instance& i
   }
   if (!http && !tcp && instance.ports.empty()) return check;
   providers::ProbeSpec probe;
+  probe.server = instance.server;
   probe.kind = http ? providers::ProbeSpec::Kind::Http : providers::ProbeSpec::Kind::Tcp;
   if (http) probe.path = http->string_or("path", "/");
   probe.port = probed_port(http ? http->find("port") : tcp ? tcp->find("port") : nullptr, instance);
@@ -91,10 +105,12 @@ std::optional<std::pair<std::string, std::string>> unsupported(const json::Value
   const json::Value& spec = spec_of(app);
   const bool docker = is_docker(spec);
   const json::Value* source = spec.find("source");
-  if (const json::Value* placement = spec.find("placement");
-      placement && placement->is_object() && !placement->as_object().empty()) {
-    return Problem{"PlacementNotSupported",
-                   "spec.placement: this build runs Apps on the controller's own machine only; remove placement"};
+  if (const json::Value* placement = spec.find("placement"); placement && placement->is_object()) {
+    for (const auto& [field, ignored] : placement->as_object()) {
+      if (field == "servers") continue;
+      return Problem{"PlacementNotSupported",
+                     "spec.placement." + field + ": this build places Apps on Servers by name; use placement.servers"};
+    }
   }
   if (source && source->find("git")) {
     return Problem{

@@ -63,7 +63,7 @@ void HealthMonitor::watch(const std::string& owner_uid, const std::string& insta
   const auto same_probe = [](const HealthCheck& a, const HealthCheck& b) {
     if (a.probe.has_value() != b.probe.has_value()) return false;
     return !a.probe ||
-           (a.probe->kind == b.probe->kind && a.probe->port == b.probe->port && a.probe->path == b.probe->path);
+           (a.probe->server == b.probe->server && a.probe->kind == b.probe->kind && a.probe->port == b.probe->port && a.probe->path == b.probe->path);
   };
   const bool ask_now = !same_probe(watched->check, check) || watched->check.period > check.period;
   watched->check = check;
@@ -102,6 +102,13 @@ Task<> HealthMonitor::ask_for_ever(Reactor& reactor, Probe probe, OnChange on_ch
     providers::ProbeResult answer{.healthy = true, .status = 0, .message = {}};
     if (check.probe) answer = co_await probe(*check.probe);
     if (watched->ended) co_return;
+    // Its host could not be asked, and that says nothing about it: what was known stays, and no time runs out.
+    if (!answer.asked) {
+      const Instant asked = reactor.now();
+      co_await watched->changed.wait_until(asked + check.period);
+      if (!watched->health.ready) watched->since += reactor.now() - asked;
+      continue;
+    }
 
     const Health before = watched->health;
     watched->health = judged(before, check, answer, reactor.now() - watched->since);

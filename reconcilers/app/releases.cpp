@@ -9,7 +9,7 @@ json::Value template_of(const json::Value& app) {
   json::Object made;
   const json::Value* spec = app.find("spec");
   for (const auto* field : {"source", "build", "runtime", "command", "args", "workingDirectory", "env", "envFrom",
-                            "ports", "resources", "volumes", "stopGraceSeconds"}) {
+                            "ports", "resources", "volumes", "stopGraceSeconds", "placement"}) {
     if (const json::Value* value = spec ? spec->find(field) : nullptr) made.set(field, *value);
   }
   // Changing it asks for new instances of the same thing.

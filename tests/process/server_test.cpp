@@ -1,0 +1,224 @@
+// Goal: an App on another host is the same App. Method: a real controller and a real agent with a folder and a key of
+// its own; the agent is killed, stopped, replaced, and lied to, while the App goes on.
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "tests/process/agent_process.hpp"
+
+namespace gantry::process {
+namespace {
+
+using testing::HasSubstr;
+
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!have("curl")) GTEST_SKIP() << "curl is not installed";
+    agent.start();
+    controller.start();
+  }
+
+  std::string secret(const std::string& key, const std::string& more = {}) const {
+    return "apiVersion: v1\nkind: Secret\nmetadata: {name: web-1-agent}\nstringData: {key: \"" + key +
+           "\", fingerprint: \"" + agent.fingerprint() + "\"" + more + "}\n---\n";
+  }
+  std::string server() const {
+    return R"yaml(
+apiVersion: gantry.dev/v1alpha1
+kind: Server
+metadata: {name: web-1}
+spec:
+  address: 127.0.0.1
+  agent: {port: )yaml" +
+           std::to_string(agent.port()) + R"yaml(, secretRef: {name: web-1-agent}}
+---
+)yaml";
+  }
+  static std::string app(int replicas = 2) {
+    return R"yaml(
+apiVersion: gantry.dev/v1alpha1
+kind: App
+metadata: {name: hello}
+spec:
+  runtime: process
+  source: {code: {path: )yaml" GANTRY_SOURCE_DIR R"yaml(/manifests/quickstart/apps/hello}}
+  command: ["$(GANTRY_BINARY)", demo]
+  placement: {servers: [{name: web-1}]}
+  replicas: )yaml" +
+           std::to_string(replicas) + R"yaml(
+  ports: [{name: http, port: 18090}]
+  env: [{name: GREETING, value: good morning}]
+  health: {httpGet: {path: /healthz, port: http}, periodSeconds: 1}
+---
+)yaml";
+  }
+
+  bool becomes(const std::string& what, const std::string& type, const std::string& value,
+               std::chrono::seconds limit = std::chrono::seconds(30)) const {
+    return eventually([&] { return controller.condition(what, type) == value; }, limit);
+  }
+  std::string message(const std::string& what, const std::string& type) const {
+    const json::Value object = controller.get(what);
+    const json::Value* conditions = object.at({"status", "conditions"});
+    for (const auto& one : conditions ? conditions->as_array() : json::Array()) {
+      if (one.string_or("type") == type) return one.string_or("message");
+    }
+    return {};
+  }
+  // Of what runs at the agent, by instance.
+  std::map<std::string, int> pids() const {
+    std::map<std::string, int> found;
+    const json::Value data = agent.get("/containers").data;
+    for (const auto& each : data.find("instances")->as_array()) {
+      if (each.string_or("state") == "Running")
+        found[each.string_or("id")] = static_cast<int>(each.int_or("pid", 0));
+    }
+    return found;
+  }
+  void run_hello() {
+    controller.apply(secret(agent.key()) + server() + app());
+    ASSERT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"))
+        << controller.gantry({"describe", "app/hello"}).out << agent.log();
+  }
+
+  Agent agent;
+  Controller controller;
+};
+
+TEST_F(ServerTest, AnAppRunsThereAndIsReachedThere) {
+  run_hello();
+  EXPECT_EQ(controller.condition("server/web-1", "AgentReachable"), "True/AgentAnswers");
+  EXPECT_EQ(controller.condition("server/web-1", "AgentCurrent"), "True/SameVersion");
+  EXPECT_EQ(controller.condition("server/web-1", "Ready"), "True/AgentAnswers");
+  const json::Value status = *controller.get("server/web-1").find("status");
+  EXPECT_NE(status.at({"capacity", "memory"})->as_string(), "");
+
+  EXPECT_EQ(pids().size(), 2U);
+  EXPECT_FALSE(std::filesystem::exists(controller.folder("data/instances")) &&
+               !std::filesystem::is_empty(controller.folder("data/instances")))
+      << "nothing of it runs here";
+  EXPECT_FALSE(std::filesystem::is_empty(agent.data() + "/releases")) << "its code was brought";
+  const json::Value urls = *controller.get("app/hello").at({"status", "urls"});
+  ASSERT_EQ(urls.as_array().size(), 2U);
+  EXPECT_THAT(curl(urls.as_array()[0].as_string()), HasSubstr("good morning"));
+  EXPECT_THAT(controller.gantry({"logs", "hello"}).out, HasSubstr("gantry demo: http://"));
+
+  ASSERT_EQ(controller.gantry({"delete", "app/hello"}).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return agent.get("/containers").data.find("instances")->as_array().empty(); }));
+}
+
+TEST_F(ServerTest, WhatDiesThereIsReplacedAtOnce) {
+  run_hello();
+  const auto before = pids();
+  ::kill(before.begin()->second, SIGKILL);
+  EXPECT_TRUE(eventually(
+      [&] {
+        const auto now = pids();
+        return now.size() == 2 && !now.contains(before.begin()->first);
+      },
+      std::chrono::milliseconds(1500)));
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+}
+
+TEST_F(ServerTest, TheAgentIsKilledAndTheAppDoesNotNotice) {
+  run_hello();
+  const auto before = pids();
+  for (int round = 0; round < 2; ++round) {
+    agent.kill();
+    agent.start();
+    EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+    EXPECT_EQ(pids(), before);
+  }
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+  EXPECT_EQ(pids(), before);
+}
+
+TEST_F(ServerTest, TheControllerIsKilledAndFindsTheAppThere) {
+  run_hello();
+  const auto before = pids();
+  controller.kill();
+  controller.start();
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+  EXPECT_EQ(pids(), before);
+}
+
+// Started while the agent is away: nothing is known, so nothing may be begun, here or there.
+TEST_F(ServerTest, AControllerThatComesBackBeforeItsAgentWaits) {
+  run_hello();
+  const auto before = pids();
+  controller.kill();
+  agent.kill();
+  controller.start();
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "Unknown/HeartbeatLost"));
+  eventually([] { return false; }, std::chrono::seconds(3));
+  agent.start();
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+  EXPECT_EQ(pids(), before);
+}
+
+TEST_F(ServerTest, AnAgentThatStandsStillForAMinuteIsNotDeclaredDead) {
+  run_hello();
+  const auto before = pids();
+  const std::string release = controller.get("app/hello").find("status")->string_or("release");
+  agent.process().signal(SIGSTOP);
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "Unknown/HeartbeatLost", std::chrono::seconds(25)));
+  EXPECT_THAT(message("server/web-1", "AgentReachable"), HasSubstr("nothing is decided before"));
+  EXPECT_TRUE(becomes("app/hello", "Ready", "Unknown/HostUnreachable"));
+  EXPECT_THAT(message("app/hello", "Ready"), HasSubstr("last known: 2 of 2 replicas ready"));
+  EXPECT_EQ(controller.condition("app/hello", "Available"), "True/EnoughReplicas");
+  eventually([] { return false; }, std::chrono::seconds(40));
+  for (const auto& [id, pid] : before) EXPECT_EQ(::kill(pid, 0), 0) << id << " was ended";
+  EXPECT_TRUE(!std::filesystem::exists(controller.folder("data/instances")) ||
+              std::filesystem::is_empty(controller.folder("data/instances")))
+      << "it was started elsewhere";
+  agent.process().signal(SIGCONT);
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+  EXPECT_EQ(pids(), before) << "nobody was restarted";
+  EXPECT_EQ(controller.get("app/hello").find("status")->string_or("release"), release);
+}
+
+TEST_F(ServerTest, AWrongKeyAndAWrongCertificateAreSaidSo) {
+  controller.apply(secret("0123456789abcdef0123456789abcdef") + server());
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "False/AgentRefuses"));
+  EXPECT_THAT(message("server/web-1", "AgentReachable"), HasSubstr("X-API-Key"));
+  controller.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: web-1-agent}\nstringData: {key: \"" + agent.key() +
+                   "\", fingerprint: \"sha256:" + std::string(64, '0') + "\"}\n");
+  EXPECT_TRUE(eventually([&] {
+    return message("server/web-1", "AgentReachable").find("certificate verify failed") != std::string::npos;
+  })) << message("server/web-1", "AgentReachable");
+  controller.apply(secret(agent.key()));
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+}
+
+TEST_F(ServerTest, WhatIsMissingIsWaitedFor) {
+  controller.apply(app(1));
+  EXPECT_TRUE(eventually([&] { return controller.condition("app/hello", "Synced").starts_with("False"); }));
+  controller.apply(server());
+  EXPECT_TRUE(becomes("server/web-1", "Ready", "False/ReferenceNotFound"));
+  EXPECT_THAT(message("server/web-1", "Ready"), HasSubstr("web-1-agent"));
+  controller.apply(secret(agent.key()));
+  EXPECT_TRUE(becomes("server/web-1", "Ready", "True/AgentAnswers"));
+  EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
+}
+
+TEST_F(ServerTest, AKeyIsRotatedThroughItsSecretWithoutLosingTheHost) {
+  run_hello();
+  const auto before = pids();
+  const std::string old = agent.key();
+  const std::string fresh = "ea53868742b45ae19ed001c8334939ff";
+  controller.apply(secret(fresh, ", previousKey: \"" + old + "\""));
+  ASSERT_TRUE(eventually([&] { return agent.key() == fresh; })) << agent.log() << controller.log();
+  EXPECT_EQ(agent.call("GET", "/ping", "", old).status, 200) << "for a while both open";
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+  controller.apply(secret(fresh));
+  eventually([] { return false; }, std::chrono::seconds(1));
+  EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
+  EXPECT_EQ(pids(), before);
+}
+
+}  // namespace
+}  // namespace gantry::process
