@@ -1,0 +1,171 @@
+// A world with Apps in it: the real store, API and plane; the machine is a stateful stand-in behind the host's own seam,
+// which goes on while controllers come and go.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include "reconcilers/app/app_reconciler.hpp"
+#include "tests/world/world.hpp"
+
+namespace gantry::reconcilers::app {
+
+using namespace std::chrono_literals;
+using providers::Instance;
+using world::Fault;
+using world::World;
+
+// What runs, whoever controls it.
+struct Machine {
+  std::map<std::string, Instance> instances;
+  std::vector<std::function<void(const std::string&)>> listeners;
+  std::map<std::string, int> starts;  // by id: one is right
+  std::vector<std::string> commands;  // the first word of each start, in order
+  bool healthy = true;
+  std::string log = "the last words\n";
+  int next_port = 20000;
+
+  void tell(const std::string& uid) {
+    for (const auto& listener : listeners) listener(uid);
+  }
+  std::size_t alive(const std::string& release = {}) const {
+    std::size_t count = 0;
+    for (const auto& [id, one] : instances)
+      count += one.state != Instance::State::Exited && (release.empty() || one.release == release);
+    return count;
+  }
+  // The same slot of the same release twice.
+  bool twins() const {
+    std::set<std::pair<std::string, int>> seen;
+    for (const auto& [id, one] : instances) {
+      if (one.state != Instance::State::Exited && !seen.emplace(one.release, one.slot).second) return true;
+    }
+    return false;
+  }
+  void end(const std::string& id, int code, WallTime now) {
+    auto& one = instances.at(id);
+    one.state = Instance::State::Exited;
+    one.exit_code = code;
+    one.exit_reason = "exited with code " + std::to_string(code);
+    one.finished = now;
+    tell(one.owner_uid);
+  }
+};
+
+class Host final : public providers::WorkloadHost {
+ public:
+  Host(World& world, world::Lifeline& line, Machine& machine) : world_(world), line_(line), machine_(machine) {}
+
+  Task<std::vector<Instance>> list(std::string uid) override {
+    std::vector<Instance> found;
+    for (const auto& [id, one] : machine_.instances) {
+      if (uid.empty() || one.owner_uid == uid) found.push_back(one);
+    }
+    co_return found;
+  }
+  Task<Instance> start(providers::InstanceSpec spec) override {
+    return line_.pass<Instance>("start " + spec.id, [this, spec] { return start_here(spec); });
+  }
+  Task<> stop(std::string id) override {
+    return line_.pass<void>("stop " + id, [this, id] { return stop_here(id); });
+  }
+  Task<> remove(std::string id, bool) override {
+    return line_.pass<void>("remove " + id, [this, id] { return remove_here(id); });
+  }
+  Task<std::unique_ptr<providers::LogReader>> logs(std::string, providers::LogQuery) override { co_return nullptr; }
+  Task<std::string> log_tail(std::string, std::size_t) override { co_return machine_.log; }
+  Task<std::string> ensure_image(std::string) override { co_return "sha256:image"; }
+  void on_change(OnChange callback) override {
+    machine_.listeners.push_back([this, callback](const std::string& uid) {
+      if (!line_.is_cut()) callback(uid);
+    });
+  }
+
+ private:
+  Task<Instance> start_here(providers::InstanceSpec spec) {
+    if (spec.command.front() == "/missing") throw Error(ErrorCode::Invalid, "the command \"/missing\" was not found");
+    auto& one = machine_.instances[spec.id];
+    if (one.id.empty()) {
+      ++machine_.starts[spec.id];
+      machine_.commands.push_back(spec.command.front());
+      one = {.id = spec.id,
+             .owner_uid = spec.owner_uid,
+             .owner_namespace = spec.owner_namespace,
+             .owner_name = spec.owner_name,
+             .release = spec.release,
+             .slot = spec.slot};
+      one.state = Instance::State::Running;
+      one.started = world_.clock.wall();
+      one.ports = spec.ports;
+      for (auto& port : one.ports) {
+        if (port.host_port == 0) port.host_port = machine_.next_port++;
+      }
+    }
+    co_return one;
+  }
+  Task<> stop_here(std::string id) {
+    if (machine_.instances.contains(id)) machine_.end(id, 143, world_.clock.wall());
+    co_return;
+  }
+  Task<> remove_here(std::string id) {
+    machine_.instances.erase(id);
+    co_return;
+  }
+
+  World& world_;
+  world::Lifeline& line_;
+  Machine& machine_;
+};
+
+struct Code final : CodeFolders {
+  Task<std::string> digest(std::string) override { co_return "sha256:code"; }
+  std::string staged(const std::string&) const override { return "/code"; }
+  Task<> stage(std::string, std::string) override { co_return; }
+};
+
+// What each controller process has of its own; the machine is shared. Kept until the world is gone, as the dead ones'
+// memory is.
+struct Parts {
+  std::vector<std::unique_ptr<Host>> hosts;
+  Code code;
+};
+
+inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::optional<Fault> fault = {}) {
+  world::WorldOptions options;
+  options.fault = fault;
+  options.setup = [&machine, &parts](World& world, world::Process& process) {
+    parts.hosts.push_back(std::make_unique<Host>(world, process.line, machine));
+    auto reconciler = std::make_shared<AppReconciler>(AppReconciler::Parts{
+        .reactor = world.reactor,
+        .client = process.client,
+        .kinds = world.kinds,
+        .host = *parts.hosts.back(),
+        .code = parts.code,
+        .probe = [&machine](providers::ProbeSpec) -> Task<providers::ProbeResult> {
+          co_return providers::ProbeResult{machine.healthy, 200, machine.healthy ? "" : "503: not today"};
+        },
+        .hash_key = "key",
+        .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); }});
+    process.plane->serve(object::Resource::of("gantry.dev", "apps"), *reconciler);
+    process.plane->leave_alone(object::Resource::of("gantry.dev", "releases"));
+    process.reconcilers.push_back(reconciler);
+  };
+  return options;
+}
+
+inline std::string hello(const std::string& command, int replicas) {
+  return "apiVersion: gantry.dev/v1alpha1\nkind: App\nmetadata: {name: hello, namespace: default}\nspec:\n  runtime: "
+         "process\n  source: {code: {path: /code}}\n  command: [" +
+         command + "]\n  replicas: " + std::to_string(replicas) + "\n  ports: [{name: http, port: 8080}]\n";
+}
+
+inline void until_ready(World& world) {
+  for (int i = 0; i < 60 && world.condition("App/hello", "Ready") != "True"; ++i) world.advance(5s);
+}
+
+class AppWorld : public testing::Test {
+ protected:
+  Machine machine;
+  Parts parts;
+  World world{with_apps(machine, parts)};
+
+}  // namespace gantry::reconcilers::app
