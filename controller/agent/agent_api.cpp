@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "controller/agent/agent_call.hpp"
+#include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "providers/agent/wire.hpp"
 #include "providers/local/posix.hpp"
@@ -66,6 +67,7 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"PUT", "/code/*", &AgentApi::upload},
       {"POST", "/git/clone", &AgentApi::git_clone},
       {"POST", "/prune", &AgentApi::prune},
+      {"POST", "/upgrade", &AgentApi::upgrade},
   };
   return all;
 }
@@ -160,6 +162,10 @@ Task<api::HttpResponse> AgentApi::health(Call) {
   std::int64_t exited = 0;
   for (const auto& each : co_await parts_.host.list(""))
     ++(each.state == providers::Instance::State::Exited ? exited : running);
+  const json::Value upgrade = co_await parts_.blocking.run(parts_.reactor, [path = parts_.data_dir + "/bin/outcome.json"] {
+    const auto text = files::read_file_if_exists(path, 1 << 16);
+    return text ? json::parse(*text) : json::Value();
+  });
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(parts_.reactor.now() - born_).count();
@@ -176,6 +182,7 @@ Task<api::HttpResponse> AgentApi::health(Call) {
                                              {"memoryBytes", machine.memory_bytes_used},
                                              {"diskBytes", machine.disk_bytes_used}}},
                       {"instances", json::Object{{"running", running}, {"exited", exited}}},
+                      {"lastUpgrade", upgrade},
                       {"channels", static_cast<std::int64_t>(parts_.channels.size())},
                       {"keysAccepted", static_cast<std::int64_t>(parts_.keys.accepted())}});
 }

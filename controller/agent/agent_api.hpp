@@ -3,6 +3,7 @@
 // controller for its own machine.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ class AgentApi final : public api::Handler {
     std::string data_dir;
     std::string docker_socket;
     std::string version;
+    // Ends this process for its successor. Absent: nobody stands above it who could take that back.
+    std::function<void()> on_upgrade;
   };
   explicit AgentApi(Parts parts);
 
@@ -64,6 +67,7 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> upload(Call call);
   Task<api::HttpResponse> git_clone(Call call);
   Task<api::HttpResponse> prune(Call call);
+  Task<api::HttpResponse> upgrade(Call call);
 
   void place_code(providers::InstanceSpec& spec) const;
   Task<providers::Instance> find(std::string id);
@@ -73,6 +77,7 @@ class AgentApi final : public api::Handler {
   providers::local::MachineUsage usage_;
   Instant born_;
   std::string uploads_;
+  bool upgrading_ = false;
   bool cloning_ = false;
   Signal cloned_;
 };

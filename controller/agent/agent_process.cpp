@@ -1,8 +1,12 @@
 #include "controller/agent/agent_process.hpp"
 
+#include <unistd.h>
+
+#include <csignal>
 #include <filesystem>
 
 #include "controller/agent/agent_api.hpp"
+#include "controller/agent/launcher.hpp"
 #include "controller/api/http/listen_address.hpp"
 #include "controller/api/http/server.hpp"
 #include "controller/base/files.hpp"
@@ -45,6 +49,7 @@ struct AgentProcess::House {
   Task<> live();
   Task<> end();
   void serve();
+  void hand_over();
 
   AgentOptions options;
   api::http::ListenAddress address;
@@ -83,7 +88,9 @@ void AgentProcess::House::serve() {
                                                    .code = code,
                                                    .data_dir = options.data_dir,
                                                    .docker_socket = options.docker_socket,
-                                                   .version = options.version});
+                                                   .version = options.version,
+                                                   .on_upgrade = options.launched ? std::function([this] { hand_over(); })
+                                                                                  : std::function<void()>()});
   api::http::ServerOptions server_options;
   server_options.address = address.host;
   server_options.port = address.port;
@@ -103,11 +110,21 @@ void AgentProcess::House::serve() {
   // For whoever set this host up, and wants to tell a controller about it.
   files::write_file_atomically(
       files::join(options.data_dir, "agent.json"),
-      json::dump(json::Object{
-          {"url", url}, {"fingerprint", fingerprint}, {"version", options.version}, {"keyFile", options.key_file}}) +
+      json::dump(json::Object{{"url", url},
+                               {"fingerprint", fingerprint},
+                               {"version", options.version},
+                               {"keyFile", options.key_file},
+                               {"pid", static_cast<std::int64_t>(::getpid())}}) +
           "\n",
       0600);
+  if (options.launched) tell_launcher_ready();
   log.info("ready", {{"url", url}, {"fingerprint", fingerprint}, {"data_dir", options.data_dir}});
+}
+
+// As if somebody had asked us to end; but the launcher sees that a successor is to be tried.
+void AgentProcess::House::hand_over() {
+  exit_code = kUpgradeExit;
+  ::kill(::getpid(), SIGTERM);
 }
 
 Task<> AgentProcess::House::live() {

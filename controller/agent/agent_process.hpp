@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string docker_socket = "/var/run/docker.sock";
   std::string version;
   Duration shutdown_grace = std::chrono::seconds(10);
+  bool launched = false;  // by a launcher, which can try a new binary
 };
 
 class AgentProcess {

@@ -1,6 +1,7 @@
 #include "controller/agent/upload.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controller/base/error.hpp"
@@ -43,6 +44,14 @@ Task<> Upload::take(std::string piece) {
     return providers::local::write_all(file->descriptor.get(), piece);
   });
   if (error != 0) throw Error(ErrorCode::Unavailable, "the upload cannot be kept: " + errno_text(error));
+}
+
+void Upload::keep_as(const std::string& path, unsigned mode) {
+  ::fchmod(file_->descriptor.get(), static_cast<mode_t>(mode));
+  ::fsync(file_->descriptor.get());
+  file_->descriptor.reset();  // a program that is open for writing cannot be started
+  if (::rename(file_->path.c_str(), path.c_str()) != 0)
+    throw Error(ErrorCode::Unavailable, "cannot make " + path + ": " + errno_text(errno));
 }
 
 const std::string& Upload::path() const { return file_->path; }

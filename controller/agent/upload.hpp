@@ -22,6 +22,8 @@ class Upload final : public api::BodySink {
   std::int64_t bytes() const;
   // "sha256:..." of all of it. Once.
   std::string digest();
+  // Under another name, for good; on the same file system. Blocks.
+  void keep_as(const std::string& path, unsigned mode);
 
  private:
   struct File;

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "controller/agent/agent_process.hpp"
+#include "controller/agent/launcher.hpp"
 #include "controller/app/controller_process.hpp"
 #include "controller/app/demo.hpp"
 #include "controller/app/quickstart.hpp"
@@ -140,7 +141,17 @@ Command agent_command() {
         options.http = flags.on("http");
         options.docker_socket = flags.text("docker-socket");
         options.version = cli::kVersion;
-        return agent::AgentProcess(std::move(options)).run();
+        options.launched = agent::is_worker();
+        if (options.launched) return agent::AgentProcess(std::move(options)).run();
+        agent::LauncherOptions launcher;
+        launcher.data_dir = options.data_dir;
+        launcher.arguments = {"agent", "--data-dir", options.data_dir, "--listen", options.listen};
+        for (const auto* name : {"key-file", "tls-certificate", "tls-key", "docker-socket", "log-level", "log-format"}) {
+          if (const std::string value = flags.text(name); !value.empty())
+            launcher.arguments.insert(launcher.arguments.end(), {"--" + std::string(name), value});
+        }
+        if (options.http) launcher.arguments.emplace_back("--http");
+        return agent::launch(launcher);
       }};
 }
 

@@ -45,6 +45,15 @@ void Agent::start() {
 
 void Agent::kill() { process_->stop(SIGKILL); }
 
+void Agent::follow_port() {
+  const std::string about = read(data() + "/agent.json");
+  if (!about.empty()) url_ = json::parse(about).string_or("url", url_);
+}
+
+void Agent::signal(int number) const {
+  ::kill(static_cast<pid_t>(json::parse(read(data() + "/agent.json")).int_or("pid", 0)), number);
+}
+
 int Agent::port() const { return std::atoi(url_.substr(url_.rfind(':') + 1).c_str()); }
 
 std::string Agent::key() const {

@@ -16,11 +16,14 @@ class Agent {
   void start();
   void kill();                                             // SIGKILL, and gone
   int stop() { return process_ ? process_->stop() : -1; }  // SIGTERM; its exit code
-  Background& process() { return *process_; }
+  // SIGSTOP and SIGCONT to the one that serves.
+  void signal(int number) const;
   std::string log() const { return read(folder_ / "log"); }
   std::string data() const { return folder_ / "data"; }
   const std::string& url() const { return url_; }
   int port() const;
+  // After an upgrade it serves on another port, when any would do.
+  void follow_port();
   std::string key() const;
   std::string fingerprint() const { return fingerprint_; }
 

@@ -236,6 +236,74 @@ TEST_F(AgentTest, AcceptsTheOldKeyAndTheNewDuringARotation) {
   EXPECT_THAT(agent.log(), AllOf(Not(HasSubstr(old)), Not(HasSubstr(fresh))));
 }
 
+class AgentUpgrade : public AgentTest {
+ protected:
+  static std::vector<std::string> file(const std::string& path) { return {"--data-binary", "@" + path}; }
+  // A copy that is another file, so another digest.
+  std::string another_binary() {
+    std::filesystem::copy_file(gantry_binary(), work / "gantry");
+    run({"sh", "-c", "printf x >> " + (work / "gantry")});
+    return work / "gantry";
+  }
+  std::filesystem::path running_binary() {
+    return std::filesystem::read_symlink("/proc/" + std::to_string(agent.get("/health").data.int_or("pid", 0)) +
+                                         "/exe");
+  }
+  bool serves_again(int old_pid) {
+    return eventually([&] {
+      agent.follow_port();
+      const auto health = agent.get("/health");
+      return health.status == 200 && health.data.int_or("pid", 0) != old_pid &&
+             health.data.find("lastUpgrade")->is_object();
+    });
+  }
+  TemporaryFolder work;
+};
+
+TEST_F(AgentUpgrade, TakesANewBinaryAndWhatRunsDoesNotNotice) {
+  agent.run("web-1", "exec sleep 1000");
+  const int pid = agent.pid("web-1");
+  const auto before = static_cast<int>(agent.get("/health").data.int_or("pid", 0));
+  const auto sent = agent.call("POST", "/upgrade", "", {}, file(another_binary()));
+  ASSERT_EQ(sent.status, 200) << sent.body << agent.log();
+  ASSERT_TRUE(serves_again(before)) << agent.log();
+  EXPECT_TRUE(agent.get("/health").data.find("lastUpgrade")->bool_or("success", false));
+  EXPECT_EQ(agent.pid("web-1"), pid);
+  const auto binary = running_binary();
+  EXPECT_EQ("sha256:" + binary.filename().string(), sent.data.string_or("digest"));
+  EXPECT_EQ(agent.stop(), 0);
+  agent.start();
+  EXPECT_EQ(running_binary(), binary) << "it stays, also over a restart";
+  EXPECT_EQ(agent.pid("web-1"), pid);
+}
+
+TEST_F(AgentUpgrade, RefusesWhatDoesNotWorkBesideIt) {
+  const auto before = agent.get("/health").data.int_or("pid", 0);
+  write(work / "no-program", "this is text");
+  EXPECT_THAT(agent.call("POST", "/upgrade", "", {}, file(work / "no-program")).error, HasSubstr("cannot be started"));
+  write(work / "ends", "#!/bin/sh\nexit 0\n");
+  EXPECT_THAT(agent.call("POST", "/upgrade", "", {}, file(work / "ends")).error, HasSubstr("ended at once"));
+  EXPECT_EQ(agent.call("POST", "/upgrade?digest=sha256:0", "", {}, file(work / "ends")).status, 422);
+  EXPECT_EQ(agent.get("/health").data.int_or("pid", 0), before) << "the old one goes on";
+}
+
+// Healthy where it was tried, and not where it has to serve.
+TEST_F(AgentUpgrade, IsTakenBackWhenTheNewOneDoesNotServe) {
+  agent.run("web-1", "exec sleep 1000");
+  const int pid = agent.pid("web-1");
+  const auto before = static_cast<int>(agent.get("/health").data.int_or("pid", 0));
+  write(work / "two-faced", "#!/bin/sh\ncase \"$*\" in *bin/trial*) exec " + gantry_binary() +
+                                " \"$@\";; *) exit 7;; esac\n");
+  const auto sent = agent.call("POST", "/upgrade", "", {}, file(work / "two-faced"));
+  ASSERT_EQ(sent.status, 200) << sent.body;
+  ASSERT_TRUE(serves_again(before)) << agent.log();
+  const json::Value health = agent.get("/health").data;
+  EXPECT_FALSE(health.find("lastUpgrade")->bool_or("success", true));
+  EXPECT_THAT(health.find("lastUpgrade")->string_or("problem"), HasSubstr("ended with code 7"));
+  EXPECT_EQ(agent.pid("web-1"), pid);
+  EXPECT_THAT(agent.log(), HasSubstr("the agent before it runs again"));
+}
+
 TEST_F(AgentTest, IsAloneInItsFolder) {
   const auto second = run({gantry_binary(), "agent", "--data-dir", agent.data(), "--listen", "127.0.0.1:0"});
   EXPECT_NE(second.exit_code, 0);

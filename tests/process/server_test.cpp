@@ -163,7 +163,7 @@ TEST_F(ServerTest, AnAgentThatStandsStillForAMinuteIsNotDeclaredDead) {
   run_hello();
   const auto before = pids();
   const std::string release = controller.get("app/hello").find("status")->string_or("release");
-  agent.process().signal(SIGSTOP);
+  agent.signal(SIGSTOP);
   EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "Unknown/HeartbeatLost", std::chrono::seconds(25)));
   EXPECT_THAT(message("server/web-1", "AgentReachable"), HasSubstr("nothing is decided before"));
   EXPECT_TRUE(becomes("app/hello", "Ready", "Unknown/HostUnreachable"));
@@ -174,7 +174,7 @@ TEST_F(ServerTest, AnAgentThatStandsStillForAMinuteIsNotDeclaredDead) {
   EXPECT_TRUE(!std::filesystem::exists(controller.folder("data/instances")) ||
               std::filesystem::is_empty(controller.folder("data/instances")))
       << "it was started elsewhere";
-  agent.process().signal(SIGCONT);
+  agent.signal(SIGCONT);
   EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
   EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
   EXPECT_EQ(pids(), before) << "nobody was restarted";
