@@ -11,16 +11,16 @@ enum class Runtime { Docker, Process };
 inline constexpr std::array<std::string_view, 2> kRuntimeWords{"docker", "process"};
 inline std::span<const std::string_view> words(Runtime) { return kRuntimeWords; }
 
-enum class StrategyType { RollingUpdate, Recreate };
-inline constexpr std::array<std::string_view, 2> kStrategyWords{"RollingUpdate", "Recreate"};
+enum class StrategyType { RollingUpdate, BlueGreen, Recreate };
+inline constexpr std::array<std::string_view, 3> kStrategyWords{"RollingUpdate", "BlueGreen", "Recreate"};
 inline std::span<const std::string_view> words(StrategyType) { return kStrategyWords; }
 
 enum class Protocol { Tcp, Udp };
 inline constexpr std::array<std::string_view, 2> kProtocolWords{"TCP", "UDP"};
 inline std::span<const std::string_view> words(Protocol) { return kProtocolWords; }
 
-enum class TlsMode { Acme, Internal, None };
-inline constexpr std::array<std::string_view, 3> kTlsModeWords{"acme", "internal", "none"};
+enum class TlsMode { Acme, Internal, Secret, None };
+inline constexpr std::array<std::string_view, 4> kTlsModeWords{"acme", "internal", "secret", "none"};
 inline std::span<const std::string_view> words(TlsMode) { return kTlsModeWords; }
 
 enum class SelectorOperator { In, NotIn, Exists, DoesNotExist };
@@ -152,6 +152,7 @@ struct AppVolume {
   std::string mount_path;
   std::string host_path;  // empty: a folder that Gantry keeps
   bool read_only = false;
+  bool exclusive = false;
 };
 template <class Visitor>
 void fields(Visitor& visit, AppVolume& volume) {
@@ -159,6 +160,7 @@ void fields(Visitor& visit, AppVolume& volume) {
   visit("mountPath", volume.mount_path);
   visit("hostPath", volume.host_path);
   visit("readOnly", volume.read_only);
+  visit("exclusive", volume.exclusive);
 }
 
 struct HttpGet {
@@ -186,6 +188,7 @@ struct AppHealth {
   int period_seconds = 5;
   int timeout_seconds = 2;
   int failure_threshold = 3;
+  int success_threshold = 1;
   int startup_seconds = 60;
 };
 template <class Visitor>
@@ -195,6 +198,7 @@ void fields(Visitor& visit, AppHealth& health) {
   visit("periodSeconds", health.period_seconds);
   visit("timeoutSeconds", health.timeout_seconds);
   visit("failureThreshold", health.failure_threshold);
+  visit("successThreshold", health.success_threshold);
   visit("startupSeconds", health.startup_seconds);
 }
 
@@ -202,6 +206,7 @@ struct AppStrategy {
   StrategyType type = StrategyType::RollingUpdate;
   IntOrString max_surge{.number = 1, .text = {}};
   IntOrString max_unavailable;
+  int drain_seconds = 30;
   int progress_deadline_seconds = 600;
   bool auto_rollback = true;
 };
@@ -210,16 +215,19 @@ void fields(Visitor& visit, AppStrategy& strategy) {
   visit("type", strategy.type);
   visit("maxSurge", strategy.max_surge);
   visit("maxUnavailable", strategy.max_unavailable);
+  visit("drainSeconds", strategy.drain_seconds);
   visit("progressDeadlineSeconds", strategy.progress_deadline_seconds);
   visit("autoRollback", strategy.auto_rollback);
 }
 
 struct RouteTls {
   TlsMode mode = TlsMode::Acme;
+  std::optional<NameRef> secret_ref;
 };
 template <class Visitor>
 void fields(Visitor& visit, RouteTls& tls) {
   visit("mode", tls.mode);
+  visit("secretRef", tls.secret_ref);
 }
 
 struct RouteCors {

@@ -43,7 +43,8 @@ struct RouteRule {
 
 struct RouteUpstream {
   std::string instance;
-  int port = 0;  // on this machine
+  int port = 0;
+  std::string address = "127.0.0.1";
   bool operator==(const RouteUpstream&) const = default;
 };
 
@@ -52,6 +53,8 @@ struct AppRoutes {
   std::string app_namespace;
   std::string app_name;
   std::vector<RouteRule> rules;
+  // The rules of before go on, whatever is in `rules`: only who serves is new.
+  bool keep_rules = false;
   std::map<std::string, std::vector<RouteUpstream>> upstreams;  // by backend
   // Requests wait a moment while no instance is there. False: the App is meant to be down.
   bool holds = true;
@@ -78,6 +81,7 @@ struct RouteCheck {
 
 struct SeenRoutes {
   bool exists = false;     // rules of this App are loaded
+  bool holds = true;       // as AppRoutes::holds
   std::string rules_hash;  // of those that are loaded
   std::vector<SeenUpstream> upstreams;
   std::vector<RouteCheck> checks;
@@ -94,6 +98,7 @@ class Router {
   virtual ~Router() = default;
 
   virtual Task<SeenRoutes> observe(std::string app_uid) = 0;
+  // Nothing happens for rules that are to be kept when there are none.
   // Error(Invalid) when the proxy refuses these rules: those before go on, but who serves is as asked all the same.
   virtual Task<> set(AppRoutes routes) = 0;
   virtual Task<> remove(std::string app_uid) = 0;

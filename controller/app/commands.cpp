@@ -32,6 +32,15 @@ void configure_log(const cli::Flags& flags) {
   log::configure(log::parse_level(flags.text("log-level")), log::parse_format(flags.text("log-format")));
 }
 
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+int port_of(const cli::Flags& flags, std::string_view name) {
+  const auto port = flags.number(name);
+  if (!port || *port < 1 || *port > 65535)
+    throw UsageError("--" + std::string(name) + " must be a port from 1 to 65535, not \"" + flags.text(name) + "\"");
+  return static_cast<int>(*port);
+}
+
 std::vector<Flag> with(std::vector<Flag> flags, const std::vector<Flag>& more) {
   flags.insert(flags.end(), more.begin(), more.end());
   return flags;
@@ -51,26 +60,39 @@ Command controller_command() {
           "Examples:\n"
           "  gantry controller --data-dir /var/lib/gantry\n"
           "  gantry controller --data-dir ./data --manifests ./manifests --listen 127.0.0.1:0\n",
-      .flags = with({{.name = "data-dir",
-                      .value = "DIR",
-                      .help = "where everything is kept; one controller at a time",
-                      .otherwise = {}},
-                     {.name = "manifests",
-                      .value = "DIR",
-                      .help = "a folder of manifests to apply and watch, as a Source",
-                      .otherwise = {}},
-                     {.name = "listen",
-                      .value = "ADDRESS:PORT",
-                      .help = "where the API is served; port 0: any",
-                      .otherwise = "127.0.0.1:6443"},
-                     {.name = "http", .help = "plain HTTP instead of HTTPS; loopback addresses only", .otherwise = {}},
-                     {.name = "read-only", .help = "observe and report, change nothing outside", .otherwise = {}},
-                     {.name = "open-metrics", .help = "/metrics needs no credentials", .otherwise = {}},
-                     {.name = "docker-socket",
-                      .value = "PATH",
-                      .help = "the Docker Engine's socket",
-                      .otherwise = "/var/run/docker.sock"}},
-                    log_flags("info")),
+      .flags = with(
+          {{.name = "data-dir",
+            .value = "DIR",
+            .help = "where everything is kept; one controller at a time",
+            .otherwise = {}},
+           {.name = "manifests",
+            .value = "DIR",
+            .help = "a folder of manifests to apply and watch, as a Source",
+            .otherwise = {}},
+           {.name = "listen",
+            .value = "ADDRESS:PORT",
+            .help = "where the API is served; port 0: any",
+            .otherwise = "127.0.0.1:6443"},
+           {.name = "http", .help = "plain HTTP instead of HTTPS; loopback addresses only", .otherwise = {}},
+           {.name = "read-only", .help = "observe and report, change nothing outside", .otherwise = {}},
+           {.name = "open-metrics", .help = "/metrics needs no credentials", .otherwise = {}},
+           {.name = "docker-socket",
+            .value = "PATH",
+            .help = "the Docker Engine's socket",
+            .otherwise = "/var/run/docker.sock"},
+           {.name = "http-port", .value = "PORT", .help = "where routes are served", .otherwise = "80"},
+           {.name = "https-port", .value = "PORT", .help = "where routes with TLS are", .otherwise = "443"},
+           {.name = "caddy", .value = "PROGRAM", .help = "Caddy, which serves routes", .otherwise = "caddy"},
+           {.name = "acme-email", .value = "ADDRESS", .help = "told to the certificate authority", .otherwise = {}},
+           {.name = "acme-directory",
+            .value = "URL",
+            .help = "the authority, instead of Let's Encrypt",
+            .otherwise = {}},
+           {.name = "acme-ca",
+            .value = "FILE",
+            .help = "who signed the authority's own certificate, where the system does not trust it",
+            .otherwise = {}}},
+          log_flags("info")),
       .run = [](Context& context) {
         const auto& flags = context.flags();
         configure_log(flags);
@@ -84,6 +106,12 @@ Command controller_command() {
         options.read_only = flags.on("read-only");
         options.open_metrics = flags.on("open-metrics");
         options.docker_socket = flags.text("docker-socket");
+        options.http_port = port_of(flags, "http-port");
+        options.https_port = port_of(flags, "https-port");
+        options.caddy = flags.text("caddy");
+        options.acme_email = flags.text("acme-email");
+        options.acme_directory = flags.text("acme-directory");
+        if (!flags.text("acme-ca").empty()) options.acme_ca = absolute(flags.text("acme-ca"));
         return ControllerProcess(options).run();
       }};
 }
@@ -205,8 +233,6 @@ Command demo_command() {
           .run = [](Context&) { return run_demo(); },
           .hidden = true};
 }
-
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
 Task<> back_up(store::Store& store, std::string path, Reactor& reactor, std::exception_ptr& failure) {
   try {

@@ -9,6 +9,7 @@
 #include "controller/api/http/server.hpp"
 #include "controller/api/local_client.hpp"
 #include "controller/app/admin_routes.hpp"
+#include "controller/app/app_checks.hpp"
 #include "controller/app/app_logs.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
@@ -20,6 +21,7 @@
 #include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "providers/agent/host_set.hpp"
+#include "providers/caddy/caddy_router.hpp"
 #include "providers/local/code.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
@@ -80,6 +82,7 @@ struct ControllerProcess::House {
   std::unique_ptr<api::Client> client;
   std::unique_ptr<providers::local::LocalHost> host;
   std::unique_ptr<providers::agent::HostSet> hosts;  // that one, and every Server's
+  std::unique_ptr<providers::caddy::CaddyRouter> router;
   std::unique_ptr<Code> code;
   std::shared_ptr<runtime::Plane> plane;
   std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
@@ -132,6 +135,15 @@ ControllerProcess::House::House(ControllerOptions given)
       loop, pool, random, *host,
       [this](providers::ProbeSpec spec) { return providers::local::probe(loop, std::move(spec)); },
       providers::agent::RemoteHost::Options{});
+  router = std::make_unique<providers::caddy::CaddyRouter>(
+      loop, pool, *host,
+      providers::caddy::CaddyRouter::Options{.folder = files::join(options.data_dir, "routing"),
+                                             .http_port = options.http_port,
+                                             .https_port = options.https_port,
+                                             .caddy_program = options.caddy,
+                                             .acme_email = options.acme_email,
+                                             .acme_directory = options.acme_directory,
+                                             .acme_trusted_ca_file = options.acme_ca});
   code = std::make_unique<Code>(loop, pool, options.data_dir);
   runtime::PlaneOptions plane_options;
   plane_options.read_only = options.read_only;
@@ -144,6 +156,7 @@ ControllerProcess::House::House(ControllerOptions given)
                .kinds = kinds,
                .host = *hosts,
                .servers = *hosts,
+               .router = *router,
                .code = *code,
                .probe = [this](providers::ProbeSpec spec) { return hosts->probe(std::move(spec)); },
                .data_dir = options.data_dir,
@@ -152,6 +165,7 @@ ControllerProcess::House::House(ControllerOptions given)
                .authority = identity.authority});
 
   runtime::refuse_cycles(*api, kinds, *store);
+  refuse_impossible_apps(*api, *store);
   api->set_planner(plane);
   api->add_metrics([this] { return plane->object_metrics(); });
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
@@ -164,6 +178,7 @@ ControllerProcess::House::House(ControllerOptions given)
 
 Task<> ControllerProcess::House::open_loop() {
   co_await host->open();
+  co_await router->open();
   plane->start();
   plane_stopped = false;
   co_await plane->wait_synced();
@@ -197,6 +212,7 @@ Task<> ControllerProcess::House::declare_manifests() {
 Task<bool> ControllerProcess::House::close_loop() {
   plane_stopped = co_await plane->stop();
   if (plane_stopped) {
+    co_await router->close();
     co_await hosts->close();
     co_await host->close();
   }

@@ -20,6 +20,12 @@ struct ControllerOptions {
   bool read_only = false;
   bool open_metrics = false;  // /metrics without credentials
   std::string docker_socket = "/var/run/docker.sock";
+  int http_port = 80;  // where the proxy listens
+  int https_port = 443;
+  std::string caddy = "caddy";
+  std::string acme_email;
+  std::string acme_directory;
+  std::string acme_ca;  // PEM file
   Duration shutdown_grace = std::chrono::seconds(10);
 };
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
@@ -43,7 +44,7 @@ void fill_in(std::string& page, const std::string& name, const std::string& valu
 
 class Page final : public api::Handler {
  public:
-  Page() {
+  explicit Page(Reactor& reactor) : reactor_(reactor) {
     try {
       page_ = files::read_file("page.html", 1 << 20);
     } catch (const Error&) {  // any folder will do: the demo has a page of its own
@@ -66,6 +67,14 @@ class Page final : public api::Handler {
     if (request.path == "/healthz") {
       response.content_type = "text/plain";
       response.body.emplace_back(std::string("ok\n"));
+    } else if (request.path == "/slow") {
+      // Takes its time, so that one can watch a deploy wait for it.
+      const std::string* seconds = request.parameter("seconds");
+      const long wanted = seconds ? std::strtol(seconds->c_str(), nullptr, 10) : 5;
+      const std::chrono::seconds patience(std::clamp(wanted, 0L, 60L));
+      co_await sleep_for(reactor_, patience);
+      response.content_type = "text/plain";
+      response.body.emplace_back("took " + std::to_string(patience.count()) + " s\n");
     } else if (request.path == "/") {
       response.body.emplace_back(page_);
     } else {
@@ -77,6 +86,7 @@ class Page final : public api::Handler {
   }
 
  private:
+  Reactor& reactor_;
   std::string page_;
   std::string type_ = "text/html; charset=utf-8";
 };
@@ -92,7 +102,7 @@ Task<> serve(Reactor& reactor, api::http::Server& server, Signals& signals) {
 int run_demo() {
   const std::string port = variable("PORT", "8080");
   Reactor reactor("demo", system_clock());
-  Page page;
+  Page page(reactor);
   api::Authenticator everybody({.open_paths = {""}});
   api::http::ServerOptions options;
   options.port = static_cast<std::uint16_t>(std::strtoul(port.c_str(), nullptr, 10));

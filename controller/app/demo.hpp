@@ -1,6 +1,6 @@
 // `gantry demo`: the small web server of manifests/quickstart, so that a first App needs nothing but this binary. It
 // listens on $PORT, serves page.html of its working directory with {{greeting}}, {{instance}}, {{slot}}, {{pid}} and
-// {{secret}} filled in, answers /healthz, and ends cleanly at SIGTERM.
+// {{secret}} filled in, answers /healthz and, after N seconds, /slow?seconds=N, and ends cleanly at SIGTERM.
 #pragma once
 
 namespace gantry::app {

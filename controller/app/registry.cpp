@@ -31,7 +31,8 @@ std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& pl
                                                            .code = parts.code,
                                                            .probe = parts.probe,
                                                            .hash_key = parts.hash_key,
-                                                           .wake = wake}));
+                                                           .wake = wake,
+                                                           .router = &parts.router}));
   serve("sources", std::make_unique<reconcilers::source::SourceReconciler>(
                        reconcilers::source::SourceReconciler::Parts{.reactor = parts.loop,
                                                                     .blocking = parts.blocking,

@@ -10,6 +10,7 @@
 #include "controller/object/kind.hpp"
 #include "controller/runtime/plane.hpp"
 #include "providers/host_directory.hpp"
+#include "providers/router.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 
@@ -25,6 +26,7 @@ struct ReconcilerParts {
   const object::KindTable& kinds;
   providers::WorkloadHost& host;
   providers::HostDirectory& servers;
+  providers::Router& router;
   reconcilers::app::CodeFolders& code;
   reconcilers::app::HealthMonitor::Probe probe;
   std::string data_dir;

@@ -4,7 +4,7 @@ namespace gantry::cli {
 
 std::vector<Command> all_commands(const std::vector<Command>& more) {
   std::vector<Command> commands;
-  commands.reserve(25 + more.size());
+  commands.reserve(28 + more.size());
   for (const auto& row : {apply_command,
                           get_command,
                           describe_command,
@@ -14,12 +14,15 @@ std::vector<Command> all_commands(const std::vector<Command>& more) {
                           wait_command,
                           events_command,
                           logs_command,
+                          why_command,
                           rollout_status_command,
                           rollout_history_command,
                           rollout_undo_command,
                           rollout_restart_command,
                           rollout_pause_command,
                           rollout_resume_command,
+                          stop_command,
+                          start_command,
                           label_command,
                           annotate_command,
                           explain_command,

@@ -30,8 +30,11 @@ Command rollout_restart_command();
 Command rollout_resume_command();
 Command rollout_status_command();
 Command rollout_undo_command();
+Command start_command();
+Command stop_command();
 Command version_command();
 Command wait_command();
+Command why_command();
 
 // In the order of `gantry help`; more come behind their group.
 std::vector<Command> all_commands(const std::vector<Command>& more);

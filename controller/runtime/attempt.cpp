@@ -207,6 +207,7 @@ Task<> Attempt::report(std::optional<Condition> held_back) {
   StatusUpdate update;
   update.fields = std::move(report.status);
   update.conditions = std::move(report.conditions);
+  update.withdrawn = std::move(report.withdrawn);
   update.handled = subject_.annotation("gantry.dev/reconcile-at");
   const bool said = std::ranges::any_of(update.conditions, [](const Condition& c) { return c.type == "Synced"; });
   if (held_back) {
@@ -215,7 +216,7 @@ Task<> Attempt::report(std::optional<Condition> held_back) {
     update.conditions.push_back({"Synced", same ? "True" : "False", held_back->reason, held_back->message});
     update.conditions.push_back(std::move(*held_back));
   } else {
-    update.withdrawn = {"Paused"};
+    update.withdrawn.emplace_back("Paused");
     if (plan_.blocked) {
       note_obstacle();
       std::erase_if(update.conditions, [](const Condition& c) { return c.type == "Synced"; });

@@ -46,8 +46,9 @@ struct Condition {
 };
 
 struct Report {
-  json::Value status;                 // status fields other than conditions and observedGeneration
-  std::vector<Condition> conditions;  // types not named here keep what they say
+  json::Value status;                  // status fields other than conditions and observedGeneration
+  std::vector<Condition> conditions;   // types not named here keep what they say
+  std::vector<std::string> withdrawn;  // types that no longer apply
 };
 
 struct EventNote {

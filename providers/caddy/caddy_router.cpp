@@ -120,7 +120,9 @@ void CaddyRouter::tell(const std::string& uid) {
 }
 
 void CaddyRouter::tell_all() {
-  for (const auto& [uid, routes] : apps_) tell(uid);
+  std::set<std::string> uids = waiting_;
+  for (const auto& [uid, routes] : apps_) uids.insert(uid);
+  for (const auto& uid : uids) tell(uid);
 }
 
 CaddyOptions CaddyRouter::caddy_options() const {
@@ -146,7 +148,7 @@ Task<> CaddyRouter::write(std::string name, std::string text) {
 Task<> CaddyRouter::keep(Gate::Pass) {
   while (!closing_) {
     must_look_ = false;
-    if (!apps_.empty()) {
+    if (!nobody()) {
       co_await take_turn();
       const Turn turn(*this);
       const std::string before = down_;
@@ -157,7 +159,7 @@ Task<> CaddyRouter::keep(Gate::Pass) {
     if (closing_) break;
     Instant wake = reactor_.now() + kLookEvery;
     for (const auto& retry : {caddy_.retry_at(), relay_.retry_at()}) {
-      if (retry && !apps_.empty()) wake = std::min(wake, *retry);
+      if (retry && !nobody()) wake = std::min(wake, *retry);
     }
     // Something happened while we were busy; at once, unless there is trouble that only time can help.
     if (must_look_) wake = down_.empty() ? reactor_.now() : std::min<Instant>(wake, reactor_.now() + kWhenDown);
@@ -317,13 +319,20 @@ Task<> CaddyRouter::set(AppRoutes routes) {
   co_await take_turn();
   const Turn turn(*this);
   const std::string uid = routes.app_uid;
+  const auto before = apps_.find(uid);
+  if (routes.keep_rules) {
+    if (before == apps_.end()) co_return;
+    routes.rules = before->second.rules;
+    routes.keep_rules = false;
+  }
   const std::string hash = rules_hash(routes);
+  waiting_.insert(uid);
   const bool up = co_await bring_up();
   if (!up) throw Error(ErrorCode::Unavailable, down_);
+  waiting_.erase(uid);
 
   AllRoutes wanted = apps_;
   wanted[uid] = routes;
-  const auto before = apps_.find(uid);
   std::optional<Error> refused;
   if (before == apps_.end() || rules_hash(before->second) != hash) {
     // The relay knows the new names before Caddy does, and the old ones for as long as Caddy does.
@@ -344,7 +353,7 @@ Task<> CaddyRouter::set(AppRoutes routes) {
     } else {
       wanted[uid].rules = before->second.rules;
     }
-  } else {
+  } else if (problems_.contains(uid) && (before == apps_.end() || rules_hash(before->second) != hash)) {
     problems_.erase(uid);
   }
   apps_ = std::move(wanted);
@@ -361,9 +370,10 @@ Task<> CaddyRouter::remove(std::string app_uid) {
   co_await take_turn();
   const Turn turn(*this);
   problems_.erase(app_uid);
+  waiting_.erase(app_uid);
   checks_.erase(app_uid);
   if (!apps_.contains(app_uid)) {
-    if (apps_.empty()) co_await end_processes();
+    if (nobody()) co_await end_processes();
     co_return;
   }
   AllRoutes left = apps_;
@@ -378,7 +388,7 @@ Task<> CaddyRouter::remove(std::string app_uid) {
   apps_ = std::move(left);
   co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
   co_await write_caddy_file();
-  if (apps_.empty()) co_await end_processes();
+  if (nobody()) co_await end_processes();
 }
 
 // --- telling what is served
@@ -393,6 +403,7 @@ Task<SeenRoutes> CaddyRouter::observe(std::string app_uid) {
   const auto served = apps_.find(app_uid);
   if (served == apps_.end()) co_return seen;
   seen.exists = true;
+  seen.holds = served->second.holds;
   seen.rules_hash = rules_hash(served->second);
   if (const auto checks = checks_.find(app_uid); checks != checks_.end()) seen.checks = checks->second;
   http::Response state;
@@ -409,7 +420,8 @@ Task<SeenRoutes> CaddyRouter::observe(std::string app_uid) {
     if (!key.starts_with(app_uid + "/")) continue;
     for (const auto& one : backend.find("upstreams")->as_array()) {
       SeenUpstream upstream{.backend = key.substr(app_uid.size() + 1),
-                            .upstream = {one.string_or("id"), static_cast<int>(one.int_or("port", 0))},
+                            .upstream = {one.string_or("id"), static_cast<int>(one.int_or("port", 0)),
+                                         one.string_or("address", "127.0.0.1")},
                             .in_flight = static_cast<int>(one.int_or("inFlight", 0)),
                             .draining = {}};
       if (const json::Value* since = one.find("drainingMillis"))

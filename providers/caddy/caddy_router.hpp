@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,7 @@ class CaddyRouter final : public Router {
   Task<> tell_relay(relay::Config config);
   Task<> write(std::string name, std::string text);
   void look_now();
+  bool nobody() const { return apps_.empty() && waiting_.empty(); }
   void tell(const std::string& uid);
   void tell_all();
   CaddyOptions caddy_options() const;
@@ -87,6 +89,7 @@ class CaddyRouter final : public Router {
   http::UnixTransport admin_;
   http::UnixTransport control_;
   AllRoutes apps_;                           // as served
+  std::set<std::string> waiting_;            // Apps whose first rules wait for the proxy to come up
   std::map<std::string, Problem> problems_;  // by App: rules that Caddy refused
   std::map<std::string, std::vector<RouteCheck>> checks_;
   std::string caddy_seen_;  // the instances that were found to serve what is in the files

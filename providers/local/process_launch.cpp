@@ -37,7 +37,12 @@ std::string working_directory(const InstanceSpec& spec) {
 std::string own_program() {
   char path[4096];
   const auto length = ::readlink("/proc/self/exe", path, sizeof path);
-  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string("gantry");
+  if (length <= 0) return "gantry";
+  std::string program(path, static_cast<std::size_t>(length));
+  // A newer one has been put in its place while we run: that one, then.
+  constexpr std::string_view kReplaced = " (deleted)";
+  if (program.ends_with(kReplaced)) program.resize(program.size() - kReplaced.size());
+  return program;
 }
 
 std::string search_path(const InstanceSpec& spec) {

@@ -43,15 +43,26 @@ std::string answer(std::string_view status, std::string_view body, std::string_v
          "\r\nConnection: close\r\n" + std::string(more) + "\r\n" + std::string(body);
 }
 
-// Non-blocking; the first write tells whether it worked.
-int begin_connect(int port) {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+// Non-blocking; the first write tells whether it worked. -1 at once when the address is none.
+int begin_connect(const std::string& address, int port) {
+  sockaddr_storage name{};
+  socklen_t length = 0;
+  auto* four = reinterpret_cast<sockaddr_in*>(&name);
+  auto* six = reinterpret_cast<sockaddr_in6*>(&name);
+  if (::inet_pton(AF_INET, address.c_str(), &four->sin_addr) == 1) {
+    four->sin_family = AF_INET;
+    four->sin_port = htons(static_cast<std::uint16_t>(port));
+    length = sizeof *four;
+  } else if (::inet_pton(AF_INET6, address.c_str(), &six->sin6_addr) == 1) {
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(static_cast<std::uint16_t>(port));
+    length = sizeof *six;
+  } else {
+    return -1;
+  }
+  const int descriptor = ::socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) return -1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EINPROGRESS)
+  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&name), length) == 0 || errno == EINPROGRESS)
     return descriptor;
   ::close(descriptor);
   return -1;
@@ -88,6 +99,7 @@ Task<Moved> move_some(ByteStream& from, ByteStream& to) {
 struct Relay::Instance {
   std::string id;
   int port = 0;
+  std::string address;
   int in_flight = 0;
   std::uint64_t requests = 0;
   Instant avoid_until{};
@@ -124,12 +136,13 @@ void Relay::configure(Config config) {
     }
     for (const auto& upstream : backend.upstreams) {
       const auto known = std::find_if(before.begin(), before.end(), [&](const InstancePtr& one) {
-        return one->id == upstream.id && one->port == upstream.port;
+        return one->id == upstream.id && one->port == upstream.port && one->address == upstream.address;
       });
       InstancePtr instance = known == before.end() ? std::make_shared<Instance>() : *known;
       if (known != before.end()) before.erase(known);
       instance->id = upstream.id;
       instance->port = upstream.port;
+      instance->address = upstream.address;
       instance->removed.reset();
       now.instances.push_back(std::move(instance));
     }
@@ -146,7 +159,7 @@ void Relay::configure(Config config) {
 
 json::Value Relay::state() const {
   const auto told = [&](const Instance& one) {
-    json::Object value{{"id", one.id}, {"port", one.port}, {"inFlight", one.in_flight}, {"requests", one.requests}};
+    json::Object value{{"id", one.id}, {"port", one.port}, {"address", one.address}, {"inFlight", one.in_flight}, {"requests", one.requests}};
     if (one.removed) {
       value.set("drainingMillis",
                 std::chrono::duration_cast<std::chrono::milliseconds>(reactor_.now() - *one.removed).count());
@@ -273,7 +286,7 @@ Task<> Relay::exchange(std::shared_ptr<Exchange> x) {
     }
     bool reached = false;
     bool answered = false;
-    if (const int descriptor = begin_connect(instance->port); descriptor >= 0) {
+    if (const int descriptor = begin_connect(instance->address, instance->port); descriptor >= 0) {
       x->upstream = std::make_shared<ByteStream>(reactor_, descriptor);
       {
         const Deadline limit(reactor_, *x->upstream, options_.connect_time);

@@ -24,7 +24,8 @@ Config read_config(const json::Value& json) {
         throw Error(ErrorCode::Invalid,
                     "the port of " + upstream.string_or("id") + " is not one: " + std::to_string(port));
       }
-      backend.upstreams.push_back({upstream.string_or("id"), static_cast<int>(port)});
+      backend.upstreams.push_back(
+          {upstream.string_or("id"), static_cast<int>(port), upstream.string_or("address", "127.0.0.1")});
     }
   }
   return config;
@@ -44,7 +45,7 @@ json::Value to_json(const Config& config) {
   for (const auto& [key, backend] : config.backends) {
     json::Array upstreams;
     for (const auto& upstream : backend.upstreams)
-      upstreams.push_back(json::Object{{"id", upstream.id}, {"port", upstream.port}});
+      upstreams.push_back(json::Object{{"id", upstream.id}, {"port", upstream.port}, {"address", upstream.address}});
     backends.set(key, json::Object{{"upstreams", std::move(upstreams)}, {"holds", backend.holds}});
   }
   return json::Object{{"routes", std::move(routes)}, {"backends", std::move(backends)}};

@@ -11,7 +11,8 @@ namespace gantry::providers::relay {
 
 struct Upstream {
   std::string id;  // of the instance
-  int port = 0;    // on loopback
+  int port = 0;
+  std::string address = "127.0.0.1";  // a number, not a name: nothing is looked up at a request
   bool operator==(const Upstream&) const = default;
 };
 

@@ -47,6 +47,8 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
     co_await set_release_phase(subject, seen, action, notes);
   } else if (action.type == "release") {
     co_await parts_.client.remove({releases_resource(), subject.key().ns, action.target});
+  } else if (action.type == "route") {
+    co_await act_on_routes(subject, seen, action, notes);
   } else if (action.verb == Verb::Create) {
     co_await start_instance(subject, seen, action, notes);
   } else if (action.type == "record") {
@@ -127,6 +129,7 @@ Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const A
   if (phase == "Active" || phase == "Failed") status.set("finished", now);
   if (phase == "Failed") {
     json::Object evidence;
+    if (!seen.start_failures.empty()) evidence.set("start", seen.start_failures.begin()->second);
     for (const auto& one : seen.instances) {
       if (one.instance.release != action.target) continue;
       if (one.instance.state == providers::Instance::State::Exited) evidence.set("exitCode", one.instance.exit_code);
@@ -175,7 +178,7 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     spec.working_directory =
         inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;
   }
-  spec.env = seen.environment.values;
+  spec.env = seen.run_environment ? seen.run_environment->values : seen.environment.values;
   if (const json::Value* ports = pod_template.find("ports"); ports && ports->is_array()) {
     const auto kept = seen.kept_ports.find(slot);
     for (const auto& port : ports->as_array()) {
@@ -210,6 +213,8 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
   auto& memory = memory_[subject.meta().uid].slots[{seen.choice.run->name, slot}];
   std::optional<Error> failure;
   try {
+    if (seen.run_environment && !seen.run_environment->missing.empty())
+      throw Error(ErrorCode::NotFound, seen.run_environment->missing.front());
     const auto started = co_await parts_.host.start(instance_spec(subject, seen, slot, attempt));
     memory.start_failure.clear();
     std::string where;

@@ -26,6 +26,7 @@ std::string environment_text(const Environment& environment) {
 AppReconciler::AppReconciler(Parts parts)
     : parts_(std::move(parts)), health_(parts_.reactor, parts_.probe, [this](const std::string& uid) { wake(uid); }) {
   parts_.host.on_change([this](const std::string& uid) { wake(uid); });
+  if (parts_.router) parts_.router->on_change([this](const std::string& uid) { wake(uid); });
 }
 
 void AppReconciler::wake(const std::string& uid) {
@@ -56,7 +57,12 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
                                    .rollback_to = subject.annotation("gantry.dev/rollback-to"),
                                    .auto_rollback = !strategy || strategy->bool_or("autoRollback", true)},
                                   seen->releases);
+    if (const ReleaseView* run = seen->choice.run; run && !(run->pod_template == seen->pod_template)) {
+      seen->run_environment =
+          co_await resolve_environment(parts_.client, parts_.kinds, run->pod_template, subject.json, subject.key().ns);
+    }
   }
+  co_await observe_routes(subject, *seen);
   co_await observe_instances(subject, *seen);
   co_return seen;
 }
@@ -141,6 +147,7 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
     const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
     seen.past_deadline =
         seen.wall - run->created > std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600);
+    mark_served(seen);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);
     // A try that could not even be started left no instance; it stands in the slot all the same.
@@ -152,6 +159,7 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
       replicas.push_back({"", run->name, key.second, slot.attempt, Replica::Phase::Exited, slot.retry_at});
     }
     seen.rollout = next_steps(seen.target, replicas, seen.now);
+    choose_served(seen);
   }
 }
 
@@ -160,8 +168,11 @@ void AppReconciler::watch_health(const runtime::Subject& subject, AppSeen& seen)
   for (auto& one : seen.instances) {
     if (one.instance.state == Instance::State::Exited) continue;
     alive.push_back(one.instance.id);
-    health_.watch(subject.meta().uid, one.instance.id, health_check_of(subject.json, one.instance));
-    one.health = health_.find(one.instance.id).value_or(Health{});
+    health_.watch(subject.meta().uid, one.instance.id, health_check_of(subject.json, one.instance),
+                  seen.routes.leads_to(one.instance.id));
+    const auto health = health_.find(one.instance.id);
+    one.replica.unknown = !health;
+    one.health = health.value_or(Health{});
     one.replica.phase = one.health.ready  ? Replica::Phase::Ready
                         : one.health.sick ? Replica::Phase::Sick
                                           : Replica::Phase::Starting;

@@ -67,8 +67,9 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
     plan_release(subject, seen, plan);
   }
   if (plan.actions.empty() && seen.choice.run) {
+    plan_routes(seen, plan);
     plan_instances(subject, seen, plan);
-    plan_release_phases(subject, seen, plan);
+    if (!stopped(subject.json)) plan_release_phases(subject, seen, plan);
   }
   return plan;
 }
@@ -169,7 +170,9 @@ void AppReconciler::plan_instances(const runtime::Subject& subject, const AppSee
     }
     plan.actions.push_back(std::move(action));
   }
-  if (seen.rollout.wake_at) plan.look_again = *seen.rollout.wake_at - seen.now;
+  if (!seen.rollout.wake_at) return;
+  const Duration left = *seen.rollout.wake_at - seen.now;
+  plan.look_again = plan.look_again ? std::min(*plan.look_again, left) : left;
 }
 
 // Releases say how far they are: Progressing until complete, then Active; the one before becomes Superseded; one that
@@ -217,6 +220,7 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
 
 runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
   runtime::Plan plan;
+  plan_routes(seen, plan);
   for (const auto& one : seen.instances) {
     Action action{Verb::Delete,
                   one.instance.runtime == providers::InstanceSpec::Runtime::Docker ? "container" : "process",

@@ -12,6 +12,7 @@
 #include "controller/base/random.hpp"
 #include "controller/object/kind.hpp"
 #include "controller/runtime/reconciler.hpp"
+#include "providers/router.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/rollout.hpp"
@@ -44,6 +45,8 @@ class AppReconciler final : public runtime::Reconciler {
     std::string hash_key;
     // Asks for a look at this App.
     std::function<void(const object::Key&)> wake;
+    // Brings requests from outside; null where nothing does. Outlives this.
+    providers::Router* router = nullptr;
   };
   explicit AppReconciler(Parts parts);
 
@@ -62,10 +65,14 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
   void watch_health(const runtime::Subject& subject, AppSeen& seen);
+  Task<> observe_routes(const runtime::Subject& subject, AppSeen& seen);
+  void mark_served(AppSeen& seen) const;
+  void choose_served(AppSeen& seen) const;
 
   void plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_routes(const AppSeen& seen, runtime::Plan& plan);
   runtime::Plan plan_removal(const AppSeen& seen);
 
   Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
@@ -74,6 +81,10 @@ class AppReconciler final : public runtime::Reconciler {
                            runtime::Notes& notes);
   Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                         runtime::Notes& notes);
+  Task<> act_on_routes(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                       runtime::Notes& notes);
+  // Its condition RouteReady; empty without routes.
+  runtime::Condition report_routes(const AppSeen& seen, runtime::Report& report) const;
   providers::InstanceSpec instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot,
                                         int attempt) const;
 

@@ -140,10 +140,15 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
   // Stored and shown, and honest about it: what other parts of the house will act upon.
   for (const auto& [field, type] : {std::pair("routes", "RouteReady"), std::pair("scaling", "ScalingActive"),
                                     std::pair("schedules", "SchedulesActive")}) {
-    if (!subject.json.at({"spec", field})) continue;
+    if (!subject.json.at({"spec", field}) || (parts_.router && std::string_view(field) == "routes")) continue;
     report.conditions.push_back(
         {type, "Unknown", "NoReconciler",
          std::string("spec.") + field + " is stored, but nothing in this build acts upon it yet"});
+  }
+
+  const Condition routes = report_routes(seen, report);
+  if (seen.choice.run && !seen.choice.run->held_for.empty()) {
+    report.status["hold"] = json::Object{{"release", seen.choice.run->name}, {"until", "the spec changes"}};
   }
 
   const bool failed = std::any_of(seen.releases.begin(), seen.releases.end(), [&](const auto& release) {
@@ -159,11 +164,19 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
                                   : "");
     report.conditions.push_back({"Ready", "False", "RolloutFailed", text});
     report.conditions.push_back({"Progressing", "False", "ProgressDeadlineExceeded", text});
+  } else if (stopped(subject.json)) {
+    const std::string text = alive == 0 ? "it is stopped; gantry start " + subject.key().name + " starts it again"
+                                        : "it is being stopped; " + std::to_string(alive) + " instances are left";
+    report.conditions.push_back({"Ready", "False", "Stopped", text});
+    report.conditions.push_back({"Progressing", alive == 0 ? "False" : "True", "Stopped", text});
   } else if (const std::string doubt = doubt_of(seen); !doubt.empty()) {
     const std::string text = doubt + "; last known: " + std::to_string(seen.rollout.ready) + " of " +
                              std::to_string(seen.target.replicas) + " replicas ready";
     report.conditions.push_back({"Ready", "Unknown", "HostUnreachable", text});
     report.conditions.push_back({"Progressing", "Unknown", "HostUnreachable", text});
+  } else if (seen.choice.run && seen.rollout.complete && routes.status == "False") {
+    report.conditions.push_back({"Ready", "False", routes.reason, routes.message});
+    report.conditions.push_back({"Progressing", "True", "RolloutComplete", "release " + seen.target.release});
   } else if (seen.choice.run && seen.rollout.complete) {
     report.conditions.push_back(
         {"Ready", "True", "AllReplicasReady",

@@ -12,6 +12,7 @@
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/releases.hpp"
 #include "reconcilers/app/rollout.hpp"
+#include "reconcilers/app/routes.hpp"
 
 namespace gantry::reconcilers::app {
 
@@ -26,6 +27,8 @@ struct AppSeen final : runtime::Seen {
   WallTime wall{};
   json::Value pod_template;
   Environment environment;
+  // Of the release that runs, where its template is not the App's: after an undo, or while a new one fails.
+  std::optional<Environment> run_environment;
   std::string spec_hash;
   std::string config_hash;
 
@@ -43,6 +46,7 @@ struct AppSeen final : runtime::Seen {
   RolloutTarget target;
   RolloutDecision rollout;
   bool past_deadline = false;
+  SeenAppRoutes routes;
 };
 
 // How the parts of the spec are read; defaults come from the schema and are only repeated for objects older than it.
@@ -52,6 +56,8 @@ RolloutTarget rollout_target(const json::Value& app, const std::string& release)
 std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns);
 // Slots go round the Servers, so that each keeps its own.
 std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot);
+// Annotation gantry.dev/stopped: nothing of it runs until it is started again. No manifest says so, so none undoes it.
+bool stopped(const json::Value& app);
 HealthCheck health_check_of(const json::Value& app, const providers::Instance& instance);
 bool is_docker(const json::Value& pod_template);
 // Absent: the App can run here. Otherwise reason and message of what this machine cannot do for it.

@@ -56,6 +56,8 @@ RolloutTarget rollout_target(const json::Value& app, const std::string& release)
   const json::Value* strategy = spec_of(app).find("strategy");
   if (strategy) {
     target.recreate = strategy->string_or("type", "RollingUpdate") == "Recreate";
+    target.blue_green = strategy->string_or("type") == "BlueGreen";
+    target.drain = std::chrono::seconds(strategy->int_or("drainSeconds", 30));
     target.surge_max = count_or_percentage(strategy->find("maxSurge"), 1, target.replicas, true);
     target.unavailable_max = count_or_percentage(strategy->find("maxUnavailable"), 0, target.replicas, false);
   }
@@ -63,6 +65,11 @@ RolloutTarget rollout_target(const json::Value& app, const std::string& release)
   if (const json::Value* ports = spec_of(app).find("ports"); ports && ports->is_array()) {
     for (const auto& port : ports->as_array()) target.exclusive = target.exclusive || port.int_or("hostPort", 0) != 0;
   }
+  if (const json::Value* volumes = spec_of(app).find("volumes"); volumes && volumes->is_array()) {
+    for (const auto& volume : volumes->as_array())
+      target.exclusive = target.exclusive || volume.bool_or("exclusive", false);
+  }
+  if (stopped(app)) target.replicas = 0;
   return target;
 }
 
@@ -79,6 +86,11 @@ std::string server_of_slot(const json::Value& pod_template, const std::string& n
   return servers.empty() ? std::string() : servers[static_cast<std::size_t>(slot) % servers.size()];
 }
 
+bool stopped(const json::Value& app) {
+  const json::Value* annotation = app.at({"metadata", "annotations", "gantry.dev/stopped"});
+  return annotation && annotation->is_string() && annotation->as_string() == "true";
+}
+
 HealthCheck health_check_of(const json::Value& app, const providers::Instance& instance) {
   HealthCheck check;
   const json::Value* health = spec_of(app).find("health");
@@ -87,6 +99,7 @@ HealthCheck health_check_of(const json::Value& app, const providers::Instance& i
   if (health) {
     check.period = std::chrono::seconds(health->int_or("periodSeconds", 5));
     check.failures_max = static_cast<int>(health->int_or("failureThreshold", 3));
+    check.successes_min = static_cast<int>(health->int_or("successThreshold", 1));
     check.startup = std::chrono::seconds(health->int_or("startupSeconds", 60));
   }
   if (!http && !tcp && instance.ports.empty()) return check;

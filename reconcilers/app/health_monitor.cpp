@@ -27,8 +27,13 @@ constexpr Duration kNothingToAsk = std::chrono::seconds(1);
 
 Health judged(const Health& before, const HealthCheck& check, const providers::ProbeResult& answer, Duration age) {
   Health health = before;
-  if (answer.healthy) return {.ready = true, .sick = false, .failures = 0, .message = {}};
+  if (answer.healthy) {
+    const int successes = before.ready ? 0 : before.successes + 1;
+    const bool ready = before.ready || !check.probe || successes >= check.successes_min;
+    return {.ready = ready, .sick = false, .failures = 0, .successes = ready ? 0 : successes, .message = {}};
+  }
   health.failures = before.failures + 1;
+  health.successes = 0;
   health.message = answer.message;
   if (before.ready && health.failures >= check.failures_max) {
     health.ready = false;
@@ -53,10 +58,12 @@ HealthMonitor::~HealthMonitor() {
   }
 }
 
-void HealthMonitor::watch(const std::string& owner_uid, const std::string& instance, const HealthCheck& check) {
+void HealthMonitor::watch(const std::string& owner_uid, const std::string& instance, const HealthCheck& check,
+                          bool served) {
   auto& watched = watched_[instance];
   if (!watched) {
     watched = std::make_shared<Watched>(reactor_, owner_uid, check);
+    watched->health.ready = served;
     reactor_.spawn(ask_for_ever(reactor_, probe_, on_change_, watched));
     return;
   }
@@ -118,7 +125,9 @@ Task<> HealthMonitor::ask_for_ever(Reactor& reactor, Probe probe, OnChange on_ch
     watched->answered = true;
     if (news) on_change(watched->owner_uid);
 
-    pause = watched->health.ready ? check.period : std::min<Duration>(pause * 3 / 2, check.period);
+    pause = watched->health.ready           ? check.period
+            : watched->health.successes > 0 ? kFirstPause
+                                            : std::min<Duration>(pause * 3 / 2, check.period);
     if (check.probe) {
       co_await watched->changed.wait_until(reactor.now() + pause);
     } else {

@@ -19,6 +19,7 @@ struct HealthCheck {
   std::optional<providers::ProbeSpec> probe;
   Duration period = std::chrono::seconds(5);
   int failures_max = 3;                         // in a row, once ready: then it is sick
+  int successes_min = 1;                        // in a row, before it is ready
   Duration startup = std::chrono::seconds(60);  // not ready within: sick
 };
 
@@ -26,6 +27,7 @@ struct Health {
   bool ready = false;
   bool sick = false;    // to be ended
   int failures = 0;     // in a row
+  int successes = 0;    // in a row, while not ready
   std::string message;  // what the last probe said; empty when all is well
 };
 
@@ -37,8 +39,9 @@ class HealthMonitor {
   HealthMonitor(Reactor& reactor, Probe probe, OnChange on_change);
   ~HealthMonitor();
 
-  // Begins to ask, or goes on with the new check. `started` is when the instance was.
-  void watch(const std::string& owner_uid, const std::string& instance, const HealthCheck& check);
+  // Begins to ask, or goes on with the new check. `served`: it serves already, so that one bad answer does not take it
+  // away, as after a restart of ours.
+  void watch(const std::string& owner_uid, const std::string& instance, const HealthCheck& check, bool served = false);
   // Ends the asking for all instances of the owner that are not named.
   void keep_only(const std::string& owner_uid, const std::vector<std::string>& instances);
   // Absent until the first answer.

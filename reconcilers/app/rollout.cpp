@@ -24,29 +24,76 @@ bool of_target(const RolloutTarget& target, const Replica& replica) {
   return replica.release == target.release && replica.slot < target.replicas;
 }
 
-void stop_what_is_not_wanted(const RolloutTarget& target, const std::vector<Replica>& seen, RolloutDecision& decision) {
+bool follows(const RolloutTarget& target, const RolloutDecision& decision) {
+  return !target.blue_green || decision.ready >= target.replicas;
+}
+
+// Old instances whose time has come, and why.
+std::vector<const Replica*> not_wanted(const RolloutTarget& target, const std::vector<Replica>& seen,
+                                       const RolloutDecision& decision) {
   int available = decision.available;
   std::vector<const Replica*> old;
   for (const auto& replica : seen) {
     if (!replica.alive() || replica.phase == Phase::Stopping || of_target(target, replica)) continue;
     old.push_back(&replica);
   }
-  // Those that serve nobody go first; of the others the highest slot, so that slot 0 is the last to change.
+  // Those that serve nobody go first; of the others the highest slot, so that slot 0 is the last to change. One that
+  // has been taken off the routes stays off.
   std::stable_sort(old.begin(), old.end(), [](const Replica* a, const Replica* b) {
     const bool a_ready = a->phase == Phase::Ready;
     const bool b_ready = b->phase == Phase::Ready;
-    return a_ready != b_ready ? !a_ready : a->slot > b->slot;
+    if (a_ready != b_ready) return !a_ready;
+    if (a->serving != b->serving) return !a->serving;
+    return a->slot > b->slot;
   });
+  std::vector<const Replica*> retired;
   for (const Replica* replica : old) {
-    const bool serves = replica->phase == Phase::Ready;
+    const bool serves = replica->phase == Phase::Ready || replica->unknown;
     const bool same_release = replica->release == target.release;
-    if (serves && !target.recreate && !target.exclusive && available - 1 < target.replicas - target.unavailable_max)
-      continue;
+    const bool stops_first = target.recreate || target.exclusive;
+    if (serves && !stops_first && available - 1 < target.replicas - target.unavailable_max) continue;
+    if (serves && !stops_first && !same_release && !follows(target, decision)) continue;
     if (serves) --available;
-    decision.steps.push_back(
-        {What::Stop, replica->id, replica->slot, replica->attempt,
-         same_release ? "scaled down to " + std::to_string(target.replicas) : "replaced by release " + target.release});
+    retired.push_back(replica);
   }
+  return retired;
+}
+
+void stop(const RolloutTarget& target, const std::vector<const Replica*>& retired, Instant now,
+          RolloutDecision& decision) {
+  for (const Replica* replica : retired) {
+    const bool busy = replica->in_flight > 0 && replica->draining < target.drain;
+    if (target.routed && (replica->serving || busy)) {
+      ++decision.draining;
+      const Instant look = now + std::chrono::milliseconds(200);
+      decision.wake_at = decision.wake_at ? std::min(*decision.wake_at, look) : look;
+      continue;
+    }
+    decision.steps.push_back({What::Stop, replica->id, replica->slot, replica->attempt,
+                              replica->release == target.release ? "scaled down to " + std::to_string(target.replicas)
+                                                                 : "replaced by release " + target.release});
+  }
+}
+
+// Who should be behind the routes. After a restart of ours nobody has answered yet; whoever serves goes on serving.
+std::vector<std::string> serving(const RolloutTarget& target, const std::vector<Replica>& seen,
+                                 const std::vector<const Replica*>& retired, const RolloutDecision& decision) {
+  std::vector<const Replica*> able;
+  for (const auto& replica : seen) {
+    if (replica.phase != Phase::Ready && !(replica.unknown && replica.serving)) continue;
+    if (std::find(retired.begin(), retired.end(), &replica) == retired.end()) able.push_back(&replica);
+  }
+  if (target.blue_green) {
+    const auto old = [&](const Replica* replica) { return replica->release != target.release; };
+    const bool has_old = std::any_of(able.begin(), able.end(), old);
+    if (has_old) std::erase_if(able, [&](const Replica* replica) { return old(replica) == follows(target, decision); });
+  }
+  std::stable_sort(able.begin(), able.end(), [](const Replica* a, const Replica* b) {
+    return a->slot != b->slot ? a->slot < b->slot : a->id < b->id;
+  });
+  std::vector<std::string> ids;
+  for (const Replica* replica : able) ids.push_back(replica->id);
+  return ids;
 }
 
 }  // namespace
@@ -71,14 +118,16 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
     }
   }
 
-  stop_what_is_not_wanted(target, seen, decision);
+  const auto retired = not_wanted(target, seen, decision);
+  stop(target, retired, now, decision);
+  decision.serve = serving(target, seen, retired, decision);
 
   const bool must_wait_for_old = (target.recreate || target.exclusive) && old_alive > 0;
   for (int slot = 0; slot < target.replicas && !must_wait_for_old; ++slot) {
     const auto found = slots.find(slot);
     const Replica* last = found == slots.end() ? nullptr : found->second;
     if (last && last->alive()) continue;
-    if (alive >= target.replicas + target.surge_max) break;
+    if (alive >= target.replicas + (target.blue_green ? std::max(target.replicas, 1) : target.surge_max)) break;
     if (last && last->retry_at > now) {
       decision.wake_at = decision.wake_at ? std::min(*decision.wake_at, last->retry_at) : last->retry_at;
       continue;

@@ -3,7 +3,9 @@
 // Rules, in order of weight:
 //   1. What serves goes on serving: an old instance is stopped only while enough others are ready (maxUnavailable).
 //   2. At most maxSurge instances more than asked for run at a time; Recreate stops the old before it starts the new.
-//   3. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
+//   3. Where routes lead to it, an old instance is taken off them first, and stopped when its last request is over or
+//      its time to drain is. BlueGreen moves the routes at once, when every new one is ready.
+//   4. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
 //      tries never touches the old release.
 #pragma once
 
@@ -19,6 +21,9 @@ struct RolloutTarget {
   std::string release;  // its name
   int replicas = 1;
   bool recreate = false;
+  bool blue_green = false;
+  bool routed = false;  // requests come through the router
+  Duration drain = std::chrono::seconds(30);
   int surge_max = 1;
   int unavailable_max = 0;
   // Of process instances with a port pinned on the host, two cannot run beside each other.
@@ -39,7 +44,11 @@ struct Replica {
   int slot = 0;
   int attempt = 1;
   Phase phase = Phase::Starting;
-  Instant retry_at{};  // Exited: not started again before this
+  Instant retry_at{};    // Exited: not started again before this
+  bool unknown = false;  // its first answer is awaited, as after a restart of ours
+  bool serving = false;  // the routes lead to it
+  int in_flight = 0;     // requests and sockets that it has through the router
+  Duration draining{};   // since it was taken off the routes
 
   bool alive() const { return phase != Phase::Exited; }
 };
@@ -55,7 +64,9 @@ struct RolloutStep {
 
 struct RolloutDecision {
   std::vector<RolloutStep> steps;
-  std::optional<Instant> wake_at;  // when a back-off ends
+  std::optional<Instant> wake_at;  // when a back-off ends, or a drain is looked at again
+  std::vector<std::string> serve;  // ids that the routes should lead to, in order of slots
+  int draining = 0;                // instances that only wait for their last requests
   int ready = 0;                   // of the target release, within its slots
   int available = 0;               // ready ones of any release
   bool complete = false;           // all slots of the target ready, nothing else alive

@@ -232,7 +232,7 @@ TEST_F(FirstApp, NeverShowsASecret) {
                                                                  {"get", "releases", "-o", "yaml"},
                                                                  {"events", "-A"},
                                                                  {"describe", "app/hello"},
-                                                                                                                        {"logs", "hello"}}) {
+                                                                 {"logs", "hello"}}) {
     const auto outcome = controller.gantry(words);
     everything += outcome.out + outcome.err;
   }

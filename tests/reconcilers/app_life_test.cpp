@@ -28,15 +28,18 @@ void live(World& world, Machine& machine) {
   EXPECT_EQ(machine.alive("hello-2"), 2U) << world.message("App/hello", "Ready");
   EXPECT_EQ(machine.alive(), 2U) << "the old release is gone";
 
-  world.apply(hello("/two", 3));
+  world.apply(hello("/two", 3) + kRoute);
   world.advance(1min);
   EXPECT_EQ(machine.alive("hello-2"), 3U) << "more replicas need no new release";
+  ASSERT_EQ(machine.routes.size(), 1U);
+  EXPECT_EQ(machine.routes.begin()->second.upstreams.at("http").size(), 3U) << "the routes lead to all";
   EXPECT_EQ(world.list("Release").size(), 2U);
 
   world.remove("App/hello");
   world.advance(3min);
   EXPECT_EQ(world.find("App/hello"), nullptr);
   EXPECT_TRUE(machine.instances.empty());
+  EXPECT_TRUE(machine.routes.empty());
   EXPECT_TRUE(world.list("Release").empty()) << "releases go with their App";
 }
 
@@ -169,6 +172,104 @@ TEST_F(AppWorld, ADeletedAppIsForgotten) {
     world.advance(1min);
   }
   EXPECT_EQ(reconciler.remembered(), 0U);
+}
+
+std::vector<std::string> served(const Machine& machine) {
+  std::vector<std::string> ids;
+  for (const auto& [uid, routes] : machine.routes) {
+    for (const auto& one : routes.upstreams.at("http")) ids.push_back(one.instance.substr(9));
+  }
+  return ids;
+}
+
+TEST_F(AppWorld, ADeployWaitsForTheLastRequestOfEachOldInstance) {
+  world.apply(hello("/one", 1) + kRoute);
+  until_ready(world);
+  EXPECT_THAT(served(machine), testing::ElementsAre("1-0-1"));
+  machine.in_flight[machine.instances.begin()->first] = 1;
+  world.apply(hello("/two", 1) + kRoute);
+  world.advance(10s);
+  EXPECT_THAT(served(machine), testing::ElementsAre("2-0-1"));
+  EXPECT_EQ(machine.alive("hello-1"), 1U) << "it still answers a request";
+  machine.in_flight.clear();
+  world.advance(2s);
+  EXPECT_EQ(machine.alive("hello-1"), 0U);
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
+}
+
+TEST_F(AppWorld, AFailedReleaseIsNeverBehindTheRoutes) {
+  world.apply(hello("/one", 2) + kRoute);
+  until_ready(world);
+  const auto before = served(machine);
+  world.apply(hello("/missing", 2) + kRoute);
+  for (int i = 0; i < 60; ++i) {
+    world.advance(15s);
+    ASSERT_EQ(served(machine), before);
+  }
+  EXPECT_EQ(world.reason("App/hello", "Ready"), "RolloutFailed");
+  EXPECT_THAT(world.get("Release/hello-2").at({"status", "evidence", "start"})->as_string(),
+              testing::HasSubstr("was not found"));
+}
+
+TEST_F(AppWorld, RoutesThatAreRefusedLeaveThoseOfBeforeAndTheDeployGoesOn) {
+  world.apply(hello("/one", 1) + kRoute);
+  until_ready(world);
+  machine.refuses = "broken.test";
+  world.apply(hello("/two", 1) + "  routes: [{host: broken.test, port: http, tls: {mode: internal}}]\n");
+  world.advance(1min);
+  EXPECT_THAT(served(machine), testing::ElementsAre("2-0-1"));
+  EXPECT_EQ(machine.routes.begin()->second.rules[0].host, "hello.test");
+  EXPECT_EQ(machine.alive("hello-1"), 0U);
+  EXPECT_EQ(world.reason("App/hello", "RouteReady"), "RouteRefused");
+  EXPECT_EQ(world.reason("App/hello", "Ready"), "RouteRefused");
+}
+
+TEST_F(AppWorld, WithoutItsProxyAnAppRunsAndSaysWhatIsMissing) {
+  machine.proxy_down = "Caddy is not here";
+  world.apply(hello("/one", 1) + kRoute);
+  world.advance(30s);
+  EXPECT_EQ(machine.alive("hello-1"), 1U);
+  EXPECT_EQ(world.reason("App/hello", "Ready"), "ProxyDown");
+  EXPECT_THAT(world.message("App/hello", "RouteReady"), testing::HasSubstr("Caddy is not here"));
+  machine.proxy_down.clear();
+  world.advance(30s);
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
+  EXPECT_THAT(served(machine), testing::ElementsAre("1-0-1"));
+}
+
+TEST_F(AppWorld, ARestartedControllerKeepsTheRoutesAsTheyAre) {
+  world.apply(hello("/one", 2) + kRoute);
+  until_ready(world);
+  const auto before = served(machine);
+  machine.healthy = false;  // the first answers of the new controller are bad ones
+  world.restart();
+  world.advance(1s);
+  EXPECT_FALSE(served(machine).empty());
+  machine.healthy = true;
+  world.advance(1min);
+  EXPECT_EQ(served(machine), before);
+}
+
+TEST_F(AppWorld, WhatIsStoppedStaysStoppedUntilItIsStarted) {
+  world.apply(hello("/one", 2) + kRoute);
+  until_ready(world);
+  const auto annotate = [&](const std::string& value) {
+    world.apply(
+        "apiVersion: gantry.dev/v1alpha1\nkind: App\nmetadata: {name: hello, namespace: default, annotations: "
+        "{gantry.dev/stopped: \"" +
+        value + "\"}}\n");
+    world.advance(30s);
+  };
+  annotate("true");
+  EXPECT_EQ(machine.alive(), 0U);
+  EXPECT_EQ(world.reason("App/hello", "Ready"), "Stopped");
+  EXPECT_FALSE(machine.routes.begin()->second.holds) << "requests are refused at once";
+  world.apply(hello("/one", 2) + kRoute);
+  world.advance(20min);
+  EXPECT_EQ(machine.alive(), 0U) << "neither a sync nor a reconcile starts it";
+  annotate("false");
+  EXPECT_EQ(machine.alive("hello-1"), 2U);
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
 }
 
 TEST_F(AppWorld, AMissingSecretBlocksAndItsArrivalUnblocks) {

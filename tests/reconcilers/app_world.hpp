@@ -20,6 +20,11 @@ struct Machine {
   std::vector<std::function<void(const std::string&)>> listeners;
   std::map<std::string, int> starts;  // by id: one is right
   std::vector<std::string> commands;  // the first word of each start, in order
+  std::map<std::string, providers::AppRoutes> routes;  // by App uid
+  std::map<std::string, int> in_flight;                // by instance
+  std::string proxy_down;
+  std::string refuses;  // rules for this host
+  std::string refused_hash;
   bool healthy = true;
   std::string log = "the last words\n";
   int next_port = 20000;
@@ -116,6 +121,62 @@ class Host final : public providers::WorkloadHost {
   Machine& machine_;
 };
 
+// Serves what it is told, at once. An instance that was taken off drains for as long as the test says it has requests.
+class Proxy final : public providers::Router {
+ public:
+  Proxy(world::Lifeline& line, Machine& machine) : line_(line), machine_(machine) {}
+
+  Task<providers::SeenRoutes> observe(std::string uid) override {
+    providers::SeenRoutes seen;
+    seen.down = machine_.proxy_down;
+    if (!machine_.refused_hash.empty()) seen.problem = "Caddy refuses";
+    seen.problem_hash = machine_.refused_hash;
+    const auto at = machine_.routes.find(uid);
+    if (at == machine_.routes.end()) co_return seen;
+    seen.exists = true;
+    seen.holds = at->second.holds;
+    seen.rules_hash = providers::rules_hash(at->second);
+    std::set<std::string> serving;
+    for (const auto& [backend, list] : at->second.upstreams) {
+      for (const auto& one : list) {
+        serving.insert(one.instance);
+        seen.upstreams.push_back({backend, one, machine_.in_flight[one.instance], {}});
+      }
+    }
+    for (const auto& [id, count] : machine_.in_flight) {
+      if (count > 0 && !serving.contains(id)) seen.upstreams.push_back({"http", {id, 1}, count, 1s});
+    }
+    co_return seen;
+  }
+  Task<> set(providers::AppRoutes routes) override {
+    return line_.pass<void>("route " + routes.app_name, [this, routes] { return set_here(routes); });
+  }
+  Task<> remove(std::string uid) override {
+    return line_.pass<void>("unroute", [this, uid] { return remove_here(uid); });
+  }
+  std::string url_of(const providers::RouteRule& rule) const override { return "https://" + rule.host; }
+  std::string rate_limiter() const override { return "the test's"; }
+  void on_change(OnChange) override {}
+
+ private:
+  Task<> set_here(providers::AppRoutes routes) {
+    auto& now = machine_.routes[routes.app_uid];
+    const bool refused = !routes.keep_rules && !machine_.refuses.empty() && routes.rules[0].host == machine_.refuses;
+    if (refused) machine_.refused_hash = providers::rules_hash(routes);
+    if (routes.keep_rules || refused) routes.rules = now.rules;
+    routes.keep_rules = false;
+    now = routes;
+    if (refused) throw Error(ErrorCode::Invalid, "Caddy refuses");
+    co_return;
+  }
+  Task<> remove_here(std::string uid) {
+    machine_.routes.erase(uid);
+    co_return;
+  }
+  world::Lifeline& line_;
+  Machine& machine_;
+};
+
 struct Code final : CodeFolders {
   Task<std::string> digest(std::string) override { co_return "sha256:code"; }
   std::string staged(const std::string&) const override { return "/code"; }
@@ -126,6 +187,7 @@ struct Code final : CodeFolders {
 // memory is.
 struct Parts {
   std::vector<std::unique_ptr<Host>> hosts;
+  std::vector<std::unique_ptr<Proxy>> proxies;
   Code code;
 };
 
@@ -134,6 +196,7 @@ inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::option
   options.fault = fault;
   options.setup = [&machine, &parts](World& world, world::Process& process) {
     parts.hosts.push_back(std::make_unique<Host>(world, process.line, machine));
+    parts.proxies.push_back(std::make_unique<Proxy>(process.line, machine));
     auto reconciler = std::make_shared<AppReconciler>(AppReconciler::Parts{
         .reactor = world.reactor,
         .client = process.client,
@@ -144,7 +207,8 @@ inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::option
           co_return providers::ProbeResult{machine.healthy, 200, machine.healthy ? "" : "503: not today"};
         },
         .hash_key = "key",
-        .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); }});
+        .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); },
+        .router = parts.proxies.back().get()});
     process.plane->serve(object::Resource::of("gantry.dev", "apps"), *reconciler);
     process.plane->leave_alone(object::Resource::of("gantry.dev", "releases"));
     process.reconcilers.push_back(reconciler);
@@ -158,6 +222,8 @@ inline std::string hello(const std::string& command, int replicas) {
          command + "]\n  replicas: " + std::to_string(replicas) + "\n  ports: [{name: http, port: 8080}]\n";
 }
 
+inline const std::string kRoute = "  routes: [{host: hello.test, port: http, tls: {mode: internal}}]\n";
+
 inline void until_ready(World& world) {
   for (int i = 0; i < 60 && world.condition("App/hello", "Ready") != "True"; ++i) world.advance(5s);
 }
@@ -167,5 +233,6 @@ class AppWorld : public testing::Test {
   Machine machine;
   Parts parts;
   World world{with_apps(machine, parts)};
+};
 
 }  // namespace gantry::reconcilers::app

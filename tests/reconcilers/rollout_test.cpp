@@ -101,6 +101,82 @@ TEST(Rollout, ForgetsOldTriesAndKeepsTheNewest) {
               ElementsAre("forget a-0-1"));
 }
 
+Replica routed(Replica replica, int in_flight = 0) {
+  replica.serving = true;
+  replica.in_flight = in_flight;
+  return replica;
+}
+Replica draining(Replica replica, int in_flight, Duration since) {
+  replica.in_flight = in_flight;
+  replica.draining = since;
+  return replica;
+}
+const RolloutTarget kRouted{.release = "b", .replicas = 1, .routed = true, .drain = 30s};
+
+TEST(RoutedRollout, TakesTheOldOffTheRoutesFirstAndStopsItWhenItsLastRequestIsOver) {
+  const auto fresh = replica("b", 0, Phase::Ready);
+  auto decision = next_steps(kRouted, {routed(replica("a", 0, Phase::Ready), 3), fresh}, kNow);
+  EXPECT_THAT(words(decision), IsEmpty()) << "requests may still come to it";
+  EXPECT_THAT(decision.serve, ElementsAre("b-0-1"));
+  EXPECT_EQ(decision.draining, 1);
+  decision = next_steps(kRouted, {draining(replica("a", 0, Phase::Ready), 3, 2s), routed(fresh)}, kNow);
+  EXPECT_THAT(words(decision), IsEmpty());
+  EXPECT_TRUE(decision.wake_at);
+  decision = next_steps(kRouted, {replica("a", 0, Phase::Ready), routed(fresh)}, kNow);
+  EXPECT_THAT(words(decision), ElementsAre("stop a-0-1"));
+  decision = next_steps(kRouted, {draining(replica("a", 0, Phase::Ready), 1, 31s), routed(fresh)}, kNow);
+  EXPECT_THAT(words(decision), ElementsAre("stop a-0-1")) << "its time to drain is over";
+}
+
+TEST(RoutedRollout, OneThatIsDrainingStaysTheOneToGo) {
+  const RolloutTarget target{.release = "b", .replicas = 2, .routed = true};
+  const auto decision = next_steps(target,
+                                   {draining(replica("a", 0, Phase::Ready), 1, 1s),
+                                    routed(replica("a", 1, Phase::Ready)), routed(replica("b", 0, Phase::Ready))},
+                                   kNow);
+  EXPECT_THAT(decision.serve, ElementsAre("b-0-1", "a-1-1"));
+}
+
+TEST(RoutedRollout, WhoeverServedGoesOnServingUntilAFirstAnswerIsThere) {
+  auto restarted = routed(replica("a", 0, Phase::Starting));
+  restarted.unknown = true;
+  auto decision = next_steps({.release = "a", .replicas = 1, .routed = true}, {restarted}, kNow);
+  EXPECT_THAT(decision.serve, ElementsAre("a-0-1"));
+  EXPECT_THAT(words(decision), IsEmpty());
+  restarted.unknown = false;
+  decision = next_steps({.release = "a", .replicas = 1, .routed = true}, {restarted}, kNow);
+  EXPECT_THAT(decision.serve, IsEmpty());
+}
+
+TEST(BlueGreen, StartsAllBesideTheOldAndMovesTheRoutesAtOnce) {
+  const RolloutTarget target{.release = "b", .replicas = 2, .blue_green = true, .routed = true};
+  const auto a0 = routed(replica("a", 0, Phase::Ready));
+  const auto a1 = routed(replica("a", 1, Phase::Ready));
+  auto decision = next_steps(target, {a0, a1}, kNow);
+  EXPECT_THAT(words(decision), ElementsAre("start 0/1", "start 1/1"));
+  decision = next_steps(target, {a0, a1, replica("b", 0, Phase::Ready), replica("b", 1, Phase::Starting)}, kNow);
+  EXPECT_THAT(decision.serve, ElementsAre("a-0-1", "a-1-1")) << "half a release serves nobody";
+  EXPECT_THAT(words(decision), IsEmpty());
+  decision = next_steps(target, {a0, a1, replica("b", 0, Phase::Ready), replica("b", 1, Phase::Ready)}, kNow);
+  EXPECT_THAT(decision.serve, ElementsAre("b-0-1", "b-1-1"));
+  EXPECT_THAT(words(decision), IsEmpty());
+  decision = next_steps(target,
+                        {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready),
+                         routed(replica("b", 0, Phase::Ready)), routed(replica("b", 1, Phase::Ready))},
+                        kNow);
+  EXPECT_THAT(words(decision), testing::UnorderedElementsAre("stop a-0-1", "stop a-1-1"));
+}
+
+TEST(BlueGreen, ANewReleaseThatFailsIsNeverServed) {
+  const RolloutTarget target{.release = "b", .replicas = 2, .blue_green = true, .routed = true};
+  const auto decision = next_steps(target,
+                                   {routed(replica("a", 0, Phase::Ready)), routed(replica("a", 1, Phase::Ready)),
+                                    replica("b", 0, Phase::Ready), replica("b", 1, Phase::Sick)},
+                                   kNow);
+  EXPECT_THAT(decision.serve, ElementsAre("a-0-1", "a-1-1"));
+  EXPECT_THAT(words(decision), ElementsAre("stop b-1-1"));
+}
+
 TEST(CrashCount, FirstFailureIsRetriedAtOnceThenBacksOff) {
   CrashCount count;
   count.failed(10ms);
@@ -141,6 +217,17 @@ struct Walk {
     }
   }
 
+  // The routes follow what was decided; requests come to whom they lead, and end.
+  void route(const std::vector<std::string>& serve) {
+    for (auto& one : replicas) {
+      const bool now = std::find(serve.begin(), serve.end(), one.id) != serve.end();
+      if (one.serving && !now) one.draining = 1s;
+      one.serving = now;
+      if (now) one.in_flight += chance() % 3 == 0 ? 1 : 0;
+      if (one.in_flight > 0 && chance() % 2 == 0) --one.in_flight;
+    }
+  }
+
   void something_happens() {
     if (replicas.empty()) return;
     auto& one = replicas[chance() % replicas.size()];
@@ -178,6 +265,34 @@ TEST(Rollout, KeepsItsPromisesOnEveryRandomWalk) {
     }
     ASSERT_TRUE(next_steps(world.target, world.replicas, kNow).complete)
         << "the walk did not end in a complete rollout";
+  }
+}
+
+TEST(RoutedRollout, NeverStopsAnInstanceUnderARequestNorLeavesNobodyServing) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 seeds(seed);
+  for (int walk = 0; walk < 300; ++walk) {
+    Walk world{std::mt19937_64(seeds()), {}, {.release = "a", .replicas = 3, .routed = true}};
+    world.target.blue_green = walk % 2 == 0;
+    bool served = false;
+    for (int turn = 0; turn < 600; ++turn) {
+      if (turn % 150 == 149) world.target.release += "b";
+      const auto decision = next_steps(world.target, world.replicas, kNow);
+      if (served) ASSERT_FALSE(decision.serve.empty()) << "turn " << turn;
+      served = served || decision.serve.size() == 3;
+      for (const auto& step : decision.steps) {
+        const auto at =
+            std::find_if(world.replicas.begin(), world.replicas.end(), [&](const auto& r) { return r.id == step.id; });
+        if (step.what == What::Stop && at->phase == Phase::Ready) {
+          ASSERT_FALSE(at->serving) << step.id;
+          ASSERT_EQ(at->in_flight, 0) << step.id;
+        }
+        world.obey(step);
+      }
+      world.route(next_steps(world.target, world.replicas, kNow).serve);
+      world.something_happens();
+    }
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kRollbackTo = "gantry.dev/rollback-to";
 constexpr std::string_view kRestartedAt = "gantry.dev/restarted-at";
 constexpr std::string_view kPaused = "gantry.dev/paused";
+constexpr std::string_view kStopped = "gantry.dev/stopped";
 
 constexpr auto kReleasePause = std::chrono::milliseconds(200);
 
@@ -237,6 +238,20 @@ int rollout_resume(Context& context) {
   return kOk;
 }
 
+int stop(Context& context) {
+  const Target app = app_of(context);
+  annotate(context, app, kStopped, "true");
+  context.out() << app.resource->label(app.name) << " stopped\n";
+  return kOk;
+}
+
+int start(Context& context) {
+  const Target app = app_of(context);
+  annotate(context, app, kStopped, nullptr);
+  context.out() << app.resource->label(app.name) << " started\n";
+  return kOk;
+}
+
 Command row(std::string_view name, std::string_view summary, std::string_view help, std::vector<Flag> flags,
             int (*run)(Context&)) {
   return {.name = name,
@@ -291,6 +306,21 @@ Command rollout_restart_command() {
              "Examples:\n"
              "  gantry rollout restart web && gantry rollout status web\n",
              {}, rollout_restart);
+}
+
+Command stop_command() {
+  return row(
+      "stop", "End every instance of an App, and keep it so",
+      "Instances finish their requests first. What is declared stays as it is, and neither a reconcile nor a sync\n"
+      "starts it again: only gantry start does. Its routes answer 503.\n"
+      "\n"
+      "Examples:\n"
+      "  gantry stop web && gantry wait app/web --for=jsonpath='{.status.replicas}'=0\n",
+      {}, stop);
+}
+
+Command start_command() {
+  return row("start", "Start a stopped App again", "Examples:\n  gantry start web\n", {}, start);
 }
 
 Command rollout_pause_command() {
