@@ -159,7 +159,11 @@ void Relay::configure(Config config) {
 
 json::Value Relay::state() const {
   const auto told = [&](const Instance& one) {
-    json::Object value{{"id", one.id}, {"port", one.port}, {"address", one.address}, {"inFlight", one.in_flight}, {"requests", one.requests}};
+    json::Object value{{"id", one.id},
+                       {"port", one.port},
+                       {"address", one.address},
+                       {"inFlight", one.in_flight},
+                       {"requests", one.requests}};
     if (one.removed) {
       value.set("drainingMillis",
                 std::chrono::duration_cast<std::chrono::milliseconds>(reactor_.now() - *one.removed).count());

@@ -115,7 +115,8 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   memory.key = subject.key();
   // What runs on a Server that has not been heard of yet must not be taken for nothing: it would be started twice.
   if (!subject.meta().deleting && seen.choice.run) {
-    for (const auto& server : servers_of(seen.choice.run->pod_template, subject.key().ns)) parts_.host.must_know(server);
+    for (const auto& server : servers_of(seen.choice.run->pod_template, subject.key().ns))
+      parts_.host.must_know(server);
   }
   for (auto& instance : co_await parts_.host.list(uid)) {
     SeenInstance one{std::move(instance), {}, {}};

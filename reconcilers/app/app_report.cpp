@@ -42,7 +42,7 @@ json::Value urls_of(const AppSeen& seen) {
   for (const auto& one : seen.instances) {
     if (one.replica.phase != Replica::Phase::Ready || one.instance.ports.empty()) continue;
     urls.emplace_back(one.replica.slot, "http://" + url_host(one.instance.address) + ":" +
-                                                std::to_string(one.instance.ports.front().host_port));
+                                            std::to_string(one.instance.ports.front().host_port));
   }
   std::sort(urls.begin(), urls.end());
   json::Array list;

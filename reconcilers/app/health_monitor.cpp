@@ -69,8 +69,8 @@ void HealthMonitor::watch(const std::string& owner_uid, const std::string& insta
   }
   const auto same_probe = [](const HealthCheck& a, const HealthCheck& b) {
     if (a.probe.has_value() != b.probe.has_value()) return false;
-    return !a.probe ||
-           (a.probe->server == b.probe->server && a.probe->kind == b.probe->kind && a.probe->port == b.probe->port && a.probe->path == b.probe->path);
+    return !a.probe || (a.probe->server == b.probe->server && a.probe->kind == b.probe->kind &&
+                        a.probe->port == b.probe->port && a.probe->path == b.probe->path);
   };
   const bool ask_now = !same_probe(watched->check, check) || watched->check.period > check.period;
   watched->check = check;

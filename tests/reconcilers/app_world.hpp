@@ -1,5 +1,5 @@
-// A world with Apps in it: the real store, API and plane; the machine is a stateful stand-in behind the host's own seam,
-// which goes on while controllers come and go.
+// A world with Apps in it: the real store, API and plane; the machine is a stateful stand-in behind the host's own
+// seam, which goes on while controllers come and go.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -18,8 +18,8 @@ using world::World;
 struct Machine {
   std::map<std::string, Instance> instances;
   std::vector<std::function<void(const std::string&)>> listeners;
-  std::map<std::string, int> starts;  // by id: one is right
-  std::vector<std::string> commands;  // the first word of each start, in order
+  std::map<std::string, int> starts;                   // by id: one is right
+  std::vector<std::string> commands;                   // the first word of each start, in order
   std::map<std::string, providers::AppRoutes> routes;  // by App uid
   std::map<std::string, int> in_flight;                // by instance
   std::string proxy_down;
