@@ -47,6 +47,7 @@ class HostDirectory {
   // `server`: "namespace/name". Begins to speak to the agent, or goes on as the new endpoint says. The same again
   // changes nothing.
   virtual void keep(const std::string& server, const AgentEndpoint& endpoint) = 0;
+  virtual bool keeps(const std::string& server, const AgentEndpoint& endpoint) const = 0;
   virtual void forget(const std::string& server) = 0;
   virtual std::optional<AgentContact> contact(const std::string& server) const = 0;
   // Null when it is not kept.

@@ -35,6 +35,17 @@ tls::Context::Server serving_certificate(const AgentOptions& options, const std:
   return {serving.certificate, serving.key, {}};
 }
 
+// One that was just killed may still be on its way out.
+files::Lock lock_of(const std::string& data_dir) {
+  const std::string path = files::join(data_dir, "agent.lock");
+  for (int look = 0; look < 60; ++look) {
+    if (auto lock = files::Lock::try_acquire(path)) return std::move(*lock);
+    const timespec pause{.tv_sec = 0, .tv_nsec = 50'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return files::Lock::acquire(path);
+}
+
 AgentOptions settled(AgentOptions options) {
   options.data_dir = std::filesystem::absolute(options.data_dir).lexically_normal().string();
   files::make_directories(options.data_dir, 0700);
@@ -71,7 +82,7 @@ struct AgentProcess::House {
 AgentProcess::House::House(AgentOptions given)
     : options(settled(std::move(given))),
       address(api::http::parse_listen_address(options.listen)),
-      lock(files::Lock::acquire(files::join(options.data_dir, "agent.lock"))),
+      lock(lock_of(options.data_dir)),
       keys(options.key_file, system_clock(), system_random()) {
   host = std::make_unique<providers::local::LocalHost>(
       reactor, pool,

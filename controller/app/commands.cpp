@@ -2,13 +2,17 @@
 
 #include <filesystem>
 #include <ostream>
+#include <sstream>
 
 #include "controller/agent/agent_process.hpp"
 #include "controller/agent/launcher.hpp"
 #include "controller/app/controller_process.hpp"
 #include "controller/app/demo.hpp"
+#include "controller/app/identity.hpp"
 #include "controller/app/quickstart.hpp"
+#include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
+#include "controller/base/pki.hpp"
 #include "controller/cli/context.hpp"
 #include "controller/cli/version.hpp"
 #include "controller/store/embedded_store.hpp"
@@ -183,6 +187,49 @@ Command agent_command() {
       }};
 }
 
+Command agent_credentials_command() {
+  return {
+      .name = "agent-credentials",
+      .group = kGroup,
+      .usage = "--data-dir DIR --address ADDRESS[,ADDRESS...] --out FOLDER",
+      .summary = "Write what an agent needs so that this controller speaks to it without further ado",
+      .help =
+          "Makes FOLDER with agent.key (the controller's own key for agents), tls.crt and tls.key (a serving certificate for\n"
+          "those addresses, signed by the controller's authority). Bring them to the host by a way you trust, and start the\n"
+          "agent with them. A Server with that address then needs no Secret.\n"
+          "\n"
+          "Examples:\n"
+          "  gantry agent-credentials --data-dir /var/lib/gantry --address 10.0.0.5 --out ./web-1\n"
+          "  gantry agent --data-dir /var/lib/gantry-agent --key-file agent.key --tls-certificate tls.crt --tls-key tls.key\n",
+      .flags = {{.name = "data-dir", .value = "DIR", .help = "the controller's data directory", .otherwise = {}},
+                {.name = "address",
+                 .value = "ADDRESS",
+                 .help = "addresses or names that Servers will give, with commas",
+                 .otherwise = {}},
+                {.name = "out", .value = "FOLDER", .help = "where the files are written", .otherwise = {}}},
+      .run = [](Context& context) {
+        const auto& flags = context.flags();
+        const std::string out = flags.text("out");
+        if (flags.text("data-dir").empty() || flags.text("address").empty() || out.empty())
+          throw UsageError("agent-credentials needs --data-dir DIR, --address ADDRESS and --out FOLDER");
+        std::vector<std::string> names;
+        std::istringstream words(flags.text("address"));
+        for (std::string word; std::getline(words, word, ',');) names.push_back(word);
+        const std::string data_dir = flags.text("data-dir");
+        if (!files::exists(files::join(data_dir, "pki/ca.crt")))
+          throw Error(ErrorCode::NotFound, data_dir + " is no controller's data directory: it has no pki/ca.crt");
+        const pki::Folder authority(files::join(data_dir, "pki"), system_clock());
+        const pki::Credential serving = authority.issue(names);
+        files::make_directories(out, 0700);
+        files::write_file_atomically(files::join(out, "agent.key"),
+                                     kept_key(data_dir, "agent.key", system_random()) + "\n", 0600);
+        files::write_file_atomically(files::join(out, "tls.key"), serving.key.reveal(), 0600);
+        files::write_file_atomically(files::join(out, "tls.crt"), serving.certificate, 0644);
+        context.out() << "agent.key, tls.crt and tls.key written to " << out << "\n";
+        return 0;
+      }};
+}
+
 Command quickstart_command() {
   return {
       .name = "quickstart",
@@ -324,7 +371,7 @@ Command restore_command() {
 }  // namespace
 
 std::vector<cli::Command> process_commands() {
-  return {controller_command(), agent_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
+  return {controller_command(), agent_command(), agent_credentials_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
 }
 
 }  // namespace gantry::app

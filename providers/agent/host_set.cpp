@@ -32,6 +32,11 @@ void HostSet::keep(const std::string& server, const AgentEndpoint& endpoint) {
   fresh->open();
 }
 
+bool HostSet::keeps(const std::string& server, const AgentEndpoint& endpoint) const {
+  const RemotePtr remote = find(server);
+  return remote && remote->endpoint() == endpoint;
+}
+
 void HostSet::forget(const std::string& server) {
   const auto known = remotes_.find(server);
   if (known == remotes_.end()) return;

@@ -37,6 +37,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
 
   // As a HostDirectory.
   void keep(const std::string& server, const AgentEndpoint& endpoint) override;
+  bool keeps(const std::string& server, const AgentEndpoint& endpoint) const override;
   void forget(const std::string& server) override;
   std::optional<AgentContact> contact(const std::string& server) const override;
   std::shared_ptr<WorkloadHost> find_host(const std::string& server) const override;

@@ -285,19 +285,22 @@ http::Request RemoteHost::request(std::string method, std::string path, Duration
   return made;
 }
 
-Task<json::Value> RemoteHost::call(std::string method, std::string path, Duration timeout, json::Value body) {
+Task<http::Response> RemoteHost::send(std::string method, std::string path, Duration timeout, json::Value body) {
   const auto self = shared_from_this();
   const auto pass = gate_.enter();
   http::Request question =
       request(std::move(method), std::move(path), timeout, body.is_null() ? std::string() : json::dump(body));
   if (question.method != "GET" && !channel_.empty()) question.headers.emplace_back("X-Gantry-Channel", channel_);
-  http::Response response;
   try {
-    response = co_await pool_.send(std::move(question));
+    co_return co_await pool_.send(std::move(question));
   } catch (Error& error) {
     throw error.while_("Server " + server_);
   }
-  co_return open_envelope("Server " + server_, response);
+}
+
+Task<json::Value> RemoteHost::call(std::string method, std::string path, Duration timeout, json::Value body) {
+  co_return open_envelope("Server " + server_,
+                          co_await send(std::move(method), std::move(path), timeout, std::move(body)));
 }
 
 Error RemoteHost::unreachable() const {
@@ -346,22 +349,26 @@ Task<Instance> RemoteHost::start(InstanceSpec spec) {
   const std::string id = spec.id;
   const json::Value body = to_json(spec);
   if (!spec.code_digest.empty()) co_await bring_code(spec);
+  const json::Value answer = open_envelope("Server " + server_, co_await send_start(body));
+  const json::Value* instance = answer.find("instance");
+  if (!instance) throw Error(ErrorCode::Unavailable, "Server " + server_ + " does not say what it started");
+  learn(*instance, answer.int_or("sequence", 0));
+  co_return held_.at(id).instance;
+}
+
+// The same id again starts nothing twice, so a lost answer is simply asked for again.
+Task<http::Response> RemoteHost::send_start(const json::Value& spec) {
   for (int left = kStartTries; true; --left) {
     must_be_connected();
-    std::optional<Error> failure;
+    std::optional<Error> lost;
     try {
-      const json::Value answer = co_await call("POST", "/containers/run", options_.start, body);
-      const json::Value* instance = answer.find("instance");
-      if (!instance) throw Error(ErrorCode::Unavailable, "Server " + server_ + " does not say what it started");
-      learn(*instance, answer.int_or("sequence", 0));
-      co_return held_.at(id).instance;
-    } catch (const Error& error) {  // tidy: the same id again is harmless, and an answer may just have been lost
-      failure = error;
+      co_return co_await send("POST", "/containers/run", options_.start, spec);
+    } catch (const Error& error) {
+      lost = error;
     }
-    // Given up, so it must not happen later: a new channel makes the agent refuse it.
-    if (failure->code() == ErrorCode::Timeout && stream_) stream_->close();
-    const bool lost = failure->code() == ErrorCode::Unavailable && failure->message().find("waiting for") != std::string::npos;
-    if (!lost || left <= 1) throw *failure;
+    // Given up, so it must not happen later: without this channel the agent refuses it.
+    if (lost->code() == ErrorCode::Timeout && stream_) stream_->close();
+    if (lost->code() != ErrorCode::Unavailable || left <= 1) throw *lost;
   }
 }
 

@@ -93,7 +93,10 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   void tell(const std::string& owner);
 
   http::Request request(std::string method, std::string path, Duration timeout, std::string body = {}) const;
+  // Throws Error(Unavailable) or Error(Timeout) when no answer came: the call may have had its effect.
+  Task<http::Response> send(std::string method, std::string path, Duration timeout, json::Value body = {});
   Task<json::Value> call(std::string method, std::string path, Duration timeout, json::Value body = {});
+  Task<http::Response> send_start(const json::Value& spec);
   // Sends the staged code when the agent does not have it.
   Task<> bring_code(const InstanceSpec& spec);
   // For what changes something.

@@ -7,12 +7,15 @@
 namespace gantry::reconcilers::server {
 
 using runtime::Condition;
+using Verb = runtime::Action::Verb;
 
 struct ServerSeen final : runtime::Seen {
   bool ours = false;
   Instant now{};
   std::string problem;  // of what is written: nothing can be done until it changes
   std::string problem_reason;
+  providers::AgentEndpoint endpoint;
+  bool kept = false;  // the directory speaks to exactly that endpoint
   std::optional<providers::AgentContact> contact;
   json::Value health;
 };
@@ -61,14 +64,11 @@ Task<runtime::SeenPtr> ServerReconciler::observe(const runtime::Subject& subject
   seen->now = parts_.reactor.now();
   seen->ours = is_ours(spec_of(subject));
   const std::string name = name_of(subject);
-  if (subject.meta().deleting || !seen->ours) {
-    parts_.hosts.forget(name);
-    memory_.erase(name);
-    co_return seen;
-  }
+  seen->contact = parts_.hosts.contact(name);
+  if (subject.meta().deleting || !seen->ours) co_return seen;
   memory_[name].key = subject.key();
   co_await observe_endpoint(subject, *seen);
-  seen->contact = parts_.hosts.contact(name);
+  seen->kept = parts_.hosts.keeps(name, seen->endpoint);
   if (seen->contact && seen->contact->connected) {
     const Instant last = memory_[name].health_at;
     if (last == Instant{} || seen->now - last >= parts_.look) {
@@ -91,7 +91,7 @@ Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, Serve
   if (!agent) agent = &none;
   const std::string address = spec.string_or("address");
   const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
-  providers::AgentEndpoint endpoint;
+  providers::AgentEndpoint& endpoint = seen.endpoint;
   endpoint.address = address;
   endpoint.url = std::string(agent->bool_or("http", false) ? "http" : "https") + "://" + host + ":" +
                  std::to_string(agent->int_or("port", 9999));
@@ -117,28 +117,27 @@ Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, Serve
       endpoint.ca.clear();
     }
   }
-  std::optional<Error> failure;
-  try {
-    parts_.hosts.keep(name_of(subject), endpoint);
-  } catch (const Error& error) {
-    failure = error;
-  }
-  if (!failure) co_return;
-  seen.problem_reason = "AgentNotUsable";
-  seen.problem = failure->message();
 }
 
 runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
   const auto& seen = static_cast<const ServerSeen&>(what);
   runtime::Plan plan;
-  if (subject.meta().deleting || !seen.ours) return plan;
+  const auto step = [&](Verb verb, std::string reason) {
+    plan.actions.push_back({verb, "contact", name_of(subject), std::move(reason), {}, {}, false, {}});
+  };
+  if (subject.meta().deleting || !seen.ours) {
+    if (seen.contact) step(Verb::Delete, "the agent is spoken to no more; what runs there goes on");
+    return plan;
+  }
   if (!seen.problem.empty()) {
     plan.blocked = true;
     plan.blocked_reason = seen.problem_reason;
     plan.blocked_message = seen.problem;
     return plan;
   }
-  if (seen.contact && !seen.contact->connected) {
+  if (!seen.kept) {
+    step(Verb::Run, "the agent at " + seen.endpoint.url + " is to be spoken to");
+  } else if (seen.contact && !seen.contact->connected) {
     const Duration away = seen.now - seen.contact->silent_since;
     if (away < parts_.grace) plan.look_again = parts_.grace - away + std::chrono::milliseconds(100);
   } else {
@@ -147,8 +146,16 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
   return plan;
 }
 
-Task<> ServerReconciler::act(const runtime::Subject&, const runtime::Seen&, const runtime::Action&, runtime::Notes&) {
-  throw Error(ErrorCode::Internal, "there is nothing to act on for a machine that exists already");
+Task<> ServerReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
+                             runtime::Notes&) {
+  const auto& seen = static_cast<const ServerSeen&>(what);
+  const std::string name = name_of(subject);
+  if (action.verb == Verb::Delete) {
+    parts_.hosts.forget(name);
+    memory_.erase(name);
+  } else {
+    parts_.hosts.keep(name, seen.endpoint);
+  }
   co_return;
 }
 

@@ -20,6 +20,31 @@ using providers::local::Folder;
 using providers::local::LocalHost;
 using providers::local::Machine;
 
+// Lets some answers be lost: what was asked for happens, and the connection ends without a word.
+class Lossy final : public api::Handler {
+ public:
+  explicit Lossy(api::Handler& next) : next_(next) {}
+  Task<api::HttpResponse> handle(api::HttpRequest request) override {
+    const bool counts = request.path == path;
+    api::HttpResponse response = co_await next_.handle(std::move(request));
+    if (counts) ++asked;
+    if (counts && lose > 0) {
+      --lose;
+      throw std::runtime_error("lost on purpose");
+    }
+    co_return response;
+  }
+  std::shared_ptr<api::BodySink> sink(const api::HttpRequest& request) override { return next_.sink(request); }
+  api::HttpResponse refuse(int status, const Error& error) override { return next_.refuse(status, error); }
+
+  std::string path = "/containers/run";
+  int lose = 0;
+  int asked = 0;
+
+ private:
+  api::Handler& next_;
+};
+
 class AgentInProcess {
  public:
   AgentInProcess(Machine& machine, const std::string& folder)
@@ -45,11 +70,12 @@ class AgentInProcess {
                                                       .data_dir = folder_,
                                                       .docker_socket = folder_ + "/no-docker.sock",
                                                       .version = "1.2.3"});
+    lossy = std::make_unique<Lossy>(*api_);
     api::http::ServerOptions options;
     options.port = port_;
     options.limits.streamed_bytes = 64 << 20;
     options.tls = tls::Context::Server{serving_.certificate, serving_.key, {}};
-    server_ = std::make_unique<api::http::Server>(machine_.reactor, *api_, *keys, options);
+    server_ = std::make_unique<api::http::Server>(machine_.reactor, *lossy, *keys, options);
     server_->listen();
     port_ = server_->port();
   }
@@ -58,6 +84,7 @@ class AgentInProcess {
     if (!server_) return;
     machine_.await(server_->shutdown(std::chrono::milliseconds(100)));
     server_.reset();
+    lossy.reset();
     api_.reset();
     channels.reset();
     machine_.await(host->close());
@@ -83,6 +110,7 @@ class AgentInProcess {
   std::unique_ptr<LocalHost> host;
   std::unique_ptr<AgentKeys> keys;
   std::unique_ptr<Channels> channels;
+  std::unique_ptr<Lossy> lossy;
 
  private:
   Machine& machine_;

@@ -228,6 +228,49 @@ TEST_F(RemoteHostTest, ACallOfAChannelThatIsOverIsNotCarriedOut) {
   EXPECT_THAT(machine.await(agent.host->list("")), IsEmpty());
 }
 
+TEST_F(RemoteHostTest, AStartWhoseAnswerIsLostIsAskedForAgainAndMakesNoTwin) {
+  connect(agent.endpoint());
+  ASSERT_TRUE(reached());
+  agent.lossy->lose = 2;
+  const Instance it = machine.await(host->start(shell("exec sleep 1000")));
+  EXPECT_EQ(agent.lossy->asked, 3);
+  EXPECT_EQ(it.state, State::Running);
+  EXPECT_THAT(machine.await(agent.host->list("")), SizeIs(1));
+  agent.lossy->lose = 3;
+  ErrorCode code{};
+  machine.error_of(host->start(shell("exec sleep 1000", "web-1-0-1")), &code);
+  EXPECT_EQ(code, ErrorCode::Unavailable) << "and is given up some time";
+  EXPECT_TRUE(machine.until([&] { return instance("web-1-0-1").state == State::Running; })) << "but never lost";
+}
+
+TEST_F(RemoteHostTest, BringsTheCodeOnceAndOnlyWhatItsDigestSays) {
+  connect(agent.endpoint());
+  ASSERT_TRUE(reached());
+  Folder code;
+  code.write("bin/run", "#!/bin/sh\necho from $(pwd)\n", 0755);
+  code.write("big", std::string(3 << 20, 'x'));
+  auto spec = shell("");
+  spec.command = {"./run"};
+  spec.code_folder = code.path();
+  spec.code_digest = providers::local::source_digest(code.path());
+  spec.working_directory = code / "bin";
+  agent.lossy->path = "/code/" + spec.code_digest;
+  machine.await(host->start(spec));
+  ASSERT_TRUE(machine.until([&] { return instance().state == State::Exited; }));
+  EXPECT_EQ(instance().exit_code, 0);
+  EXPECT_THAT(machine.await(host->log_tail("web-1-0-0", 1)),
+              "from " + dir.path() + "/releases/" + spec.code_digest.substr(7) + "/bin\n");
+  EXPECT_EQ(agent.lossy->asked, 2) << "whether it is there, and then it came";
+  spec.id = "web-1-0-1";
+  machine.await(host->start(spec));
+  EXPECT_EQ(agent.lossy->asked, 3) << "the second time it is there";
+
+  code.write("big", "changed meanwhile");
+  spec.id = "web-1-0-2";
+  spec.code_digest = "sha256:" + std::string(64, '0');
+  EXPECT_THAT(machine.error_of(host->start(spec)), HasSubstr("nothing was kept"));
+}
+
 TEST_F(RemoteHostTest, ASetOfHostsIsOneHost) {
   Folder here_folder;
   LocalHost here(machine.reactor, machine.blocking,

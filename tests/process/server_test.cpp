@@ -109,6 +109,34 @@ TEST_F(ServerTest, AnAppRunsThereAndIsReachedThere) {
   EXPECT_TRUE(eventually([&] { return agent.get("/containers").data.find("instances")->as_array().empty(); }));
 }
 
+TEST(ServerByAuthority, NeedsNoSecretWhenTheAgentHasTheControllersCredentials) {
+  Controller controller;
+  controller.start();
+  TemporaryFolder out;
+  const auto issued = run({gantry_binary(), "agent-credentials", "--data-dir", controller.folder("data"), "--address",
+                           "127.0.0.1,localhost", "--out", out / "web-1"});
+  ASSERT_EQ(issued.exit_code, 0) << issued.err;
+  Agent agent({"--key-file", out / "web-1/agent.key", "--tls-certificate", out / "web-1/tls.crt", "--tls-key",
+               out / "web-1/tls.key"});
+  agent.start();
+  const auto server = [&](const std::string& name, const std::string& address) {
+    controller.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name +
+                     "}\nspec: {address: " + address + ", agent: {port: " + std::to_string(agent.port()) + "}}\n");
+  };
+  server("web-1", "127.0.0.1");
+  EXPECT_TRUE(eventually([&] { return controller.condition("server/web-1", "Ready") == "True/AgentAnswers"; }))
+      << controller.log();
+  // The same host by an address that its certificate does not carry.
+  server("web-2", "127.0.0.2");
+  EXPECT_TRUE(eventually([&] {
+    const auto condition = controller.condition("server/web-2", "AgentReachable");
+    return condition == "False/AgentRefuses" || condition == "Unknown/HeartbeatLost";
+  }));
+  EXPECT_NE(run({gantry_binary(), "agent-credentials", "--data-dir", out.path(), "--address", "a", "--out", out / "x"})
+                .exit_code,
+            0);
+}
+
 TEST_F(ServerTest, WhatDiesThereIsReplacedAtOnce) {
   run_hello();
   const auto before = pids();

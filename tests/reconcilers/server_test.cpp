@@ -1,0 +1,165 @@
+// Goal: how it is with a host is said as it is, and never too early. Method: the real plane in a manual clock; the
+// directory of agents is a stand-in that the test speaks for.
+#include <gmock/gmock.h>
+
+#include "reconcilers/server/server_reconciler.hpp"
+#include "tests/world/world.hpp"
+
+namespace gantry::reconcilers::server {
+namespace {
+
+using namespace std::chrono_literals;
+using providers::AgentContact;
+using providers::AgentEndpoint;
+using testing::HasSubstr;
+using world::World;
+
+struct Directory final : providers::HostDirectory {
+  void keep(const std::string& server, const AgentEndpoint& endpoint) override {
+    endpoints.insert_or_assign(server, endpoint);
+  }
+  bool keeps(const std::string& server, const AgentEndpoint& endpoint) const override {
+    const auto at = endpoints.find(server);
+    return at != endpoints.end() && at->second == endpoint;
+  }
+  void forget(const std::string& server) override { endpoints.erase(server); }
+  std::optional<AgentContact> contact(const std::string& server) const override {
+    const auto at = contacts.find(server);
+    if (!endpoints.contains(server)) return std::nullopt;
+    return at == contacts.end() ? AgentContact{} : at->second;
+  }
+  std::shared_ptr<providers::WorkloadHost> find_host(const std::string&) const override { return nullptr; }
+  Task<json::Value> health(std::string) override {
+    co_return json::Object{
+        {"capacity", json::Object{{"cpuMillis", 2000}, {"memoryBytes", 4LL << 30}, {"diskBytes", 80LL << 30}}},
+        {"usage", json::Object{{"cpuMillis", 100}, {"memoryBytes", 1LL << 30}, {"diskBytes", 8LL << 30}}}};
+  }
+  void on_contact(std::function<void(const std::string&)> callback) override { listener = std::move(callback); }
+
+  void reach(World& world, const std::string& version = "1.2.3") {
+    contacts["default/web-1"] = {.connected = true, .ever = true, .last_heard = world.clock.wall(), .version = version};
+    listener("default/web-1");
+    world.settle();
+  }
+  void lose(World& world, const std::string& problem, bool refused = false) {
+    auto& contact = contacts["default/web-1"];
+    contact.connected = false;
+    contact.silent_since = world.clock.now();
+    contact.problem = problem;
+    contact.refused = refused;
+    listener("default/web-1");
+    world.settle();
+  }
+
+  std::map<std::string, AgentEndpoint> endpoints;
+  std::map<std::string, AgentContact> contacts;
+  std::function<void(const std::string&)> listener;
+};
+
+class ServerWorld : public testing::Test {
+ protected:
+  world::WorldOptions options() {
+    world::WorldOptions made;
+    made.setup = [this](World& house, world::Process& process) {
+      auto reconciler = std::make_shared<ServerReconciler>(
+          ServerReconciler::Parts{.reactor = house.reactor,
+                                  .client = process.client,
+                                  .hosts = hosts,
+                                  .agent_key = Secret("fleet-key"),
+                                  .authority = "our authority",
+                                  .version = "1.2.3",
+                                  .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); }});
+      process.plane->serve(object::Resource::of("gantry.dev", "servers"), *reconciler);
+      process.reconcilers.push_back(reconciler);
+    };
+    return made;
+  }
+  void apply(const std::string& spec) {
+    world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: web-1, namespace: default}\nspec: " +
+                spec + "\n");
+    world.settle();
+  }
+  std::string state(const std::string& type) {
+    return world.condition("Server/web-1", type) + "/" + world.reason("Server/web-1", type);
+  }
+
+  Directory hosts;
+  World world{options()};
+};
+
+TEST_F(ServerWorld, KeepsTheContactWithTheControllersOwnKeyUnlessASecretSaysOtherwise) {
+  apply("{address: 10.0.0.5}");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].url, "https://10.0.0.5:9999");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].key.reveal(), "fleet-key");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].ca, "our authority");
+
+  apply("{address: \"fd00::5\", agent: {port: 1234, http: true, secretRef: {name: opens}}}");
+  EXPECT_EQ(state("Ready"), "False/ReferenceNotFound");
+  world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: opens, namespace: default}\n"
+              "stringData: {token: dop_v1_test, userId: \"42\", fingerprint: \"sha256:ab\", previousKey: old}\n");
+  world.advance(1s);
+  EXPECT_EQ(hosts.endpoints["default/web-1"].url, "http://[fd00::5]:1234");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].key.reveal(), "e21f20fbce845189dee86d1c586f200e");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].previous_key.reveal(), "old");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].pin, "sha256:ab");
+  EXPECT_EQ(hosts.endpoints["default/web-1"].ca, "");
+}
+
+TEST_F(ServerWorld, SilenceIsUnknownForTenMinutesAndThenAbsence) {
+  apply("{address: 10.0.0.5}");
+  hosts.reach(world);
+  EXPECT_EQ(state("AgentReachable"), "True/AgentAnswers");
+  EXPECT_EQ(world.get("Server/web-1").at({"status", "capacity", "memory"})->as_string(), "4096Mi");
+  hosts.lose(world, "nothing was heard of it for 15s");
+  EXPECT_EQ(state("AgentReachable"), "Unknown/HeartbeatLost");
+  EXPECT_EQ(state("Ready"), "Unknown/HeartbeatLost");
+  world.advance(9min + 50s);
+  EXPECT_EQ(state("AgentReachable"), "Unknown/HeartbeatLost");
+  world.advance(20s);
+  EXPECT_EQ(state("AgentReachable"), "False/Unreachable");
+  hosts.reach(world);
+  EXPECT_EQ(state("Ready"), "True/AgentAnswers");
+}
+
+TEST_F(ServerWorld, ARefusalIsSaidAtOnce) {
+  apply("{address: 10.0.0.5}");
+  hosts.lose(world, "the agent: the header X-API-Key must carry this agent's key", true);
+  EXPECT_EQ(state("AgentReachable"), "False/AgentRefuses");
+  EXPECT_THAT(world.message("Server/web-1", "Ready"), HasSubstr("X-API-Key"));
+}
+
+TEST_F(ServerWorld, AnAgentOfAnotherVersionIsNotCurrent) {
+  apply("{address: 10.0.0.5}");
+  hosts.reach(world, "1.0.0");
+  EXPECT_EQ(state("AgentCurrent"), "False/VersionDiffers");
+  EXPECT_EQ(state("Ready"), "True/AgentAnswers") << "it works all the same";
+  hosts.reach(world);
+  EXPECT_EQ(state("AgentCurrent"), "True/SameVersion");
+}
+
+TEST_F(ServerWorld, OthersServersAreLeftToOthers) {
+  apply("{providerRef: {name: hetzner}, size: cx22, image: debian-12}");
+  EXPECT_EQ(state("Ready"), "Unknown/NoReconciler");
+  EXPECT_TRUE(hosts.endpoints.empty());
+}
+
+TEST_F(ServerWorld, DeletingItEndsTheContact) {
+  apply("{address: 10.0.0.5}");
+  hosts.reach(world);
+  world.remove("Server/web-1");
+  world.advance(1s);
+  EXPECT_EQ(world.find("Server/web-1"), nullptr);
+  EXPECT_TRUE(hosts.endpoints.empty());
+}
+
+TEST_F(ServerWorld, HeartbeatsAloneWriteNothing) {
+  apply("{address: 10.0.0.5}");
+  hosts.reach(world);
+  world.advance(2min);
+  const auto before = world.find("Server/web-1")->revision();
+  world.advance(10min);
+  EXPECT_EQ(world.find("Server/web-1")->revision(), before);
+}
+
+}  // namespace
+}  // namespace gantry::reconcilers::server
