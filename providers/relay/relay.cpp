@@ -125,6 +125,7 @@ Relay::Relay(Reactor& reactor, Options options) : reactor_(reactor), options_(op
 Relay::~Relay() = default;
 
 void Relay::configure(Config config) {
+  if (config == config_) return;
   std::map<std::string, Serving> next;
   for (auto& [name, backend] : config.backends) {
     Serving& now = next[name];
@@ -154,6 +155,7 @@ void Relay::configure(Config config) {
   }
   serving_ = std::move(next);
   config_ = std::move(config);
+  kLog.info("configured", {{"routes", config_.routes.size()}, {"backends", config_.backends.size()}});
   changed_.notify_all();
 }
 
@@ -380,7 +382,6 @@ Task<std::string> Relay::control(const RequestHead& head, std::string body) {
     refused = error.message();
   }
   if (!refused.empty()) co_return answer("400 Bad Request", refused + "\n");
-  kLog.info("configured", {{"routes", config_.routes.size()}, {"backends", config_.backends.size()}});
   co_return answer("200 OK", json::dump(state()) + "\n");
 }
 

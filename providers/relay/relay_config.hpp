@@ -21,6 +21,7 @@ struct Backend {
   // Requests wait a while for the first instance, as between the old one and the new one of a Recreate. Not when the
   // App is meant to be down.
   bool holds = true;
+  bool operator==(const Backend&) const = default;
 };
 
 struct Route {
@@ -33,6 +34,7 @@ struct Route {
 struct Config {
   std::map<std::string, Route> routes;
   std::map<std::string, Backend> backends;
+  bool operator==(const Config&) const = default;
 };
 
 // Throws Error(Invalid) when it is not a configuration.

@@ -145,9 +145,6 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
 
   if (const ReleaseView* run = seen.choice.run) {
     seen.target = rollout_target(subject.json, run->name);
-    const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
-    seen.past_deadline =
-        seen.wall - run->created > std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600);
     mark_served(seen);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);
@@ -161,7 +158,23 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
     }
     seen.rollout = next_steps(seen.target, replicas, seen.now);
     choose_served(seen);
+    measure_progress(subject, seen);
   }
+}
+
+// As in Kubernetes, the deadline is for coming further, not for arriving: each replica that becomes ready starts it
+// anew, and while an old one finishes its last requests nobody is late.
+void AppReconciler::measure_progress(const runtime::Subject& subject, AppSeen& seen) {
+  const ReleaseView& run = *seen.choice.run;
+  auto& progress = memory_[subject.meta().uid].progress;
+  if (progress.release != run.name) progress = {run.name, 0, run.created};
+  if (seen.rollout.ready > progress.ready || seen.rollout.draining > 0) {
+    progress.ready = std::max(progress.ready, seen.rollout.ready);
+    progress.at = seen.wall;
+  }
+  const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
+  const std::chrono::seconds allowed(deadline && deadline->is_int() ? deadline->as_int() : 600);
+  seen.until_deadline = progress.at + allowed - seen.wall;
 }
 
 void AppReconciler::watch_health(const runtime::Subject& subject, AppSeen& seen) {

@@ -201,13 +201,10 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
   } else if (run.phase.empty()) {
     set_phase(run, "Progressing", "the rollout has begun");
   } else if (run.phase == "Progressing") {
-    if (seen.past_deadline) {
+    if (seen.until_deadline < Duration::zero()) {
       set_phase(run, "Failed", "not complete within its progress deadline");
     } else {
-      const json::Value* deadline = subject.json.at({"spec", "strategy", "progressDeadlineSeconds"});
-      const Duration left = run.created +
-                            std::chrono::seconds(deadline && deadline->is_int() ? deadline->as_int() : 600) -
-                            seen.wall + std::chrono::milliseconds(100);
+      const Duration left = seen.until_deadline + std::chrono::milliseconds(100);
       plan.look_again = plan.look_again ? std::min(*plan.look_again, left) : left;
     }
   }

@@ -67,6 +67,7 @@ class AppReconciler final : public runtime::Reconciler {
   void watch_health(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_routes(const runtime::Subject& subject, AppSeen& seen);
   void mark_served(AppSeen& seen) const;
+  void measure_progress(const runtime::Subject& subject, AppSeen& seen);
   void choose_served(AppSeen& seen) const;
 
   void plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
@@ -98,8 +99,15 @@ class AppReconciler final : public runtime::Reconciler {
     int host_port = 0;          // the slot's address is kept over restarts
   };
   using SlotKey = std::pair<std::string, int>;  // release, slot
+  // How far the newest rollout has come, and since when it has come no further.
+  struct ProgressMemory {
+    std::string release;
+    int ready = 0;
+    WallTime at{};
+  };
   struct AppMemory {
     object::Key key;
+    ProgressMemory progress;
     std::map<SlotKey, SlotMemory> slots;
   };
 

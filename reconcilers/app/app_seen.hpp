@@ -45,14 +45,15 @@ struct AppSeen final : runtime::Seen {
   std::map<int, int> kept_ports;
   RolloutTarget target;
   RolloutDecision rollout;
-  bool past_deadline = false;
+  Duration until_deadline{};  // of the rollout; negative once it is over
   SeenAppRoutes routes;
 };
 
 // How the parts of the spec are read; defaults come from the schema and are only repeated for objects older than it.
 int replicas_of(const json::Value& app);
 RolloutTarget rollout_target(const json::Value& app, const std::string& release);
-// "namespace/name" of the Servers it is placed on; none: this machine. Works on an App's spec as on a Release's template.
+// "namespace/name" of the Servers it is placed on; none: this machine. Works on an App's spec as on a Release's
+// template.
 std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns);
 // Slots go round the Servers, so that each keeps its own.
 std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot);

@@ -99,11 +99,13 @@ TEST_F(Routes, NoRequestFailsThroughDeploysInARow) {
                    .slow_path = "/slow?seconds=2"});
   for (int n = 1; n <= 3; ++n) apply_and_wait(app("deploy " + std::to_string(n), kRoute));
   apply_and_wait(app("deploy 4", kRoute, "web", "  strategy: {type: BlueGreen}\n"));
+  // Requests wait for the moment in which nobody is there.
+  apply_and_wait(app("deploy 5", kRoute, "web", "  strategy: {type: Recreate}\n"));
   const auto result = load.stop();
   EXPECT_EQ(result.failed, 0U) << testing::PrintToString(result.failures);
   EXPECT_GT(result.answered, 500U);
   EXPECT_GT(result.slow_answered, 2U);
-  EXPECT_THAT(ask("web.test"), StartsWith("deploy 4"));
+  EXPECT_THAT(ask("web.test"), StartsWith("deploy 5"));
 }
 
 TEST_F(Routes, ABadDeployNeverServesAndSaysWhy) {

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using local::Folder;
 using local::LocalHost;
 using local::Machine;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -125,7 +126,16 @@ class Server {
  private:
   Task<> serve(std::shared_ptr<ByteStream> stream) {
     std::array<char, 8192> piece;
-    if (co_await stream->read(piece) == 0) co_return;
+    const std::size_t asked = co_await stream->read(piece);
+    if (asked == 0) co_return;
+    if (std::string_view(piece.data(), asked).find("Upgrade: websocket") != std::string_view::npos) {
+      (void)co_await stream->write(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      while (const auto got = co_await stream->read(piece)) {
+        if (!co_await stream->write(name_ + ":" + std::string(piece.data(), got))) break;
+      }
+      co_return;
+    }
     (void)co_await stream->write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(name_.size()) + "\r\n\r\n" +
                                  name_);
     stream->close();
@@ -152,10 +162,13 @@ class CaddyRouterTest : public testing::Test {
     host = std::make_unique<LocalHost>(machine.reactor, machine.blocking,
                                        LocalHost::Options{.folder = folder.path(), .docker_socket = "/nonexistent"});
     machine.await(host->open());
-    router = std::make_unique<CaddyRouter>(
-        machine.reactor, machine.blocking, *host,
-        CaddyRouter::Options{
-            .folder = folder / "routing", .http_port = http_port, .https_port = https_port, .check_period = 200ms});
+    router = std::make_unique<CaddyRouter>(machine.reactor, machine.blocking, *host,
+                                           CaddyRouter::Options{.folder = folder / "routing",
+                                                                .http_port = http_port,
+                                                                .https_port = https_port,
+                                                                .caddy_program = caddy_program,
+                                                                .acme_directory = directory,
+                                                                .check_period = 200ms});
     machine.await(router->open());
   }
   void close() {
@@ -217,6 +230,8 @@ class CaddyRouterTest : public testing::Test {
 
   Folder folder;
   Machine machine;
+  std::string caddy_program = "caddy";
+  std::string directory;
   int http_port = free_port();
   int https_port = free_port();
   Server a{machine, "a"};
@@ -250,6 +265,67 @@ TEST_F(CaddyRouterTest, ASwitchOfWhoServesDoesNotTouchCaddy) {
   EXPECT_EQ(folder.read("routing/caddy.json"), before);
   ASSERT_EQ(seen().upstreams.size(), 1U);
   EXPECT_EQ(seen().upstreams[0].upstream, b.upstream());
+}
+
+// A client that has shaken hands for a WebSocket and hears what comes.
+struct Socket {
+  std::shared_ptr<ByteStream> stream;
+  std::string heard;
+  bool over = false;
+};
+Task<> listen_to(std::shared_ptr<Socket> socket) {
+  std::array<char, 4096> piece;
+  while (const auto got = co_await socket->stream->read(piece)) socket->heard.append(piece.data(), got);
+  socket->over = true;
+}
+
+TEST_F(CaddyRouterTest, AWebSocketLivesThroughADeploy) {
+  await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(http_port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  auto socket = std::make_shared<Socket>();
+  socket->stream = std::make_shared<ByteStream>(machine.reactor, descriptor);
+  machine.reactor.spawn(listen_to(socket));
+  await(socket->stream->write("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+  ASSERT_TRUE(until([&] { return socket->heard.find("101") != std::string::npos; })) << socket->heard;
+  await(router->set(routes("u1", {rule("a.test")}, {b.upstream()})));
+  EXPECT_EQ(get("a.test"), "b");
+  await(socket->stream->write("still here?"));
+  EXPECT_TRUE(until([&] { return socket->heard.find("a:still here?") != std::string::npos; })) << socket->heard;
+  const auto upstreams = seen().upstreams;
+  EXPECT_TRUE(std::ranges::any_of(upstreams, [](const SeenUpstream& one) {
+    return one.upstream.instance == "a" && one.draining && one.in_flight == 1;
+  })) << "the deploy knows that it must wait";
+  socket->stream->close();
+  EXPECT_TRUE(until([&] { return seen().upstreams.size() == 1; }));
+}
+
+TEST_F(CaddyRouterTest, ACertificateThatCannotBeHadIsSaidAndHoldsUpNobody) {
+  close();
+  directory = "https://127.0.0.1:1/directory";
+  open();
+  await(router->set(routes("u1", {rule("a.test", "/", Mode::Acme), rule("b.test")}, {a.upstream()})));
+  EXPECT_EQ(get("b.test"), "a");
+  EXPECT_TRUE(until([&] { return !seen().checks.empty() && seen().checks[0].certificate == false; }));
+  EXPECT_THAT(seen().checks[0].certificate_message, Not(IsEmpty()));
+}
+
+TEST_F(CaddyRouterTest, WithoutCaddyItSaysWhatIsMissing) {
+  close();
+  caddy_program = "caddy-that-is-not-here";
+  open();
+  std::string message;
+  try {
+    await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
+  } catch (const Error& error) {
+    message = error.message();
+  }
+  EXPECT_THAT(message, AllOf(HasSubstr("caddy-that-is-not-here"), HasSubstr("not found"), HasSubstr("install it")));
+  EXPECT_THAT(seen().down, HasSubstr("not found"));
 }
 
 TEST_F(CaddyRouterTest, RulesThatCaddyRefusesLeaveWhatRunsAndSayWhy) {

@@ -197,6 +197,21 @@ TEST_F(AppWorld, ADeployWaitsForTheLastRequestOfEachOldInstance) {
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
 }
 
+TEST_F(AppWorld, AReleaseWhoseOldInstancesDrainForLongHasNotFailed) {
+  const std::string patient = "  strategy: {progressDeadlineSeconds: 60, drainSeconds: 600}\n";
+  world.apply(hello("/one", 2) + kRoute + patient);
+  until_ready(world);
+  for (const auto& [id, one] : machine.instances) machine.in_flight[id] = 1;
+  world.apply(hello("/two", 2) + kRoute + patient);
+  world.advance(5min);
+  EXPECT_EQ(machine.alive("hello-2"), 1U) << "no more at a time than maxSurge allows";
+  EXPECT_EQ(world.get("Release/hello-2").at({"status", "phase"})->as_string(), "Progressing");
+  machine.in_flight.clear();
+  world.advance(1min);
+  EXPECT_EQ(world.get("Release/hello-2").at({"status", "phase"})->as_string(), "Active");
+  EXPECT_EQ(machine.alive("hello-1"), 0U);
+}
+
 TEST_F(AppWorld, AFailedReleaseIsNeverBehindTheRoutes) {
   world.apply(hello("/one", 2) + kRoute);
   until_ready(world);
