@@ -18,6 +18,7 @@
 #include "controller/base/log.hpp"
 #include "controller/base/resident_memory.hpp"
 #include "controller/base/signals.hpp"
+#include "controller/base/wake_watch.hpp"
 #include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "providers/agent/host_set.hpp"
@@ -60,6 +61,7 @@ struct ControllerProcess::House {
   Task<> live(Guest guest, ControllerProcess& process);
   Task<> open_loop();
   Task<> declare_manifests();
+  void look_at_everything(Duration slept);
   Task<bool> close_loop();
   Task<> end();
 
@@ -84,6 +86,7 @@ struct ControllerProcess::House {
   std::unique_ptr<providers::agent::HostSet> hosts;  // that one, and every Server's
   std::unique_ptr<providers::caddy::CaddyRouter> router;
   std::unique_ptr<Code> code;
+  std::unique_ptr<WakeWatch> wake_watch;
   std::shared_ptr<runtime::Plane> plane;
   std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
 
@@ -182,6 +185,7 @@ Task<> ControllerProcess::House::open_loop() {
   plane->start();
   plane_stopped = false;
   co_await plane->wait_synced();
+  wake_watch = std::make_unique<WakeWatch>(loop, [this](Duration slept) { look_at_everything(slept); });
   co_await declare_manifests();
 }
 
@@ -209,7 +213,18 @@ Task<> ControllerProcess::House::declare_manifests() {
   }
 }
 
+// After a sleep everything may be different, and connections are dead without a word. Nothing is taken for lost: each
+// object is looked at, as after a restart.
+void ControllerProcess::House::look_at_everything(Duration slept) {
+  log.info("this machine slept; everything is looked at again", {{"slept", human_duration(slept)}});
+  hosts->reconnect();
+  for (const auto& [resource, informer] : plane->informers().all()) {
+    for (const auto& object : informer->list()) plane->poke(object->key());
+  }
+}
+
 Task<bool> ControllerProcess::House::close_loop() {
+  wake_watch.reset();
   plane_stopped = co_await plane->stop();
   if (plane_stopped) {
     co_await router->close();

@@ -76,6 +76,10 @@ HostSet::RemotePtr HostSet::holder_of(const std::string& id) const {
   return nullptr;
 }
 
+void HostSet::reconnect() {
+  for (const auto& [name, remote] : remotes_) remote->reconnect();
+}
+
 // ---- All hosts as one.
 
 Task<std::vector<Instance>> HostSet::list(std::string owner_uid) {

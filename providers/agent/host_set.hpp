@@ -20,6 +20,9 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   ~HostSet() override;
   Task<> close();
 
+  // This machine slept: to every agent a new connection, at once.
+  void reconnect();
+
   // As a WorkloadHost.
   Task<std::vector<Instance>> list(std::string owner_uid) override;
   Task<Instance> start(InstanceSpec spec) override;

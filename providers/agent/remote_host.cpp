@@ -72,7 +72,8 @@ Task<> RemoteHost::close() {
   reactor_.clock().cancel(silence_timer_);
   if (stream_) stream_->close();
   wake_.notify_all();
-  co_await gate_.close();
+  // Calls under way end by themselves; each keeps this alive.
+  co_await gate_.close_until(reactor_.now() + options_.close);
 }
 
 // ---- Following.
@@ -262,6 +263,12 @@ void RemoteHost::take_over(const RemoteHost& before) {
   contact_.version = before.contact_.version;
 }
 
+void RemoteHost::reconnect() {
+  failures_ = 0;
+  if (stream_) stream_->close();
+  wake_.notify_all();
+}
+
 void RemoteHost::tell_all() {
   std::set<std::string> owners;
   for (const auto& [id, held] : held_) owners.insert(held.instance.owner_uid);
@@ -351,7 +358,8 @@ Task<Instance> RemoteHost::start(InstanceSpec spec) {
   if (!spec.code_digest.empty()) co_await bring_code(spec);
   const json::Value answer = open_envelope("Server " + server_, co_await send_start(body));
   const json::Value* instance = answer.find("instance");
-  if (!instance) throw Error(ErrorCode::Unavailable, "Server " + server_ + " does not say what it started");
+  if (!instance || instance->string_or("id") != id)
+    throw Error(ErrorCode::Unavailable, "Server " + server_ + " does not say what it started");
   learn(*instance, answer.int_or("sequence", 0));
   co_return held_.at(id).instance;
 }
@@ -395,7 +403,7 @@ Task<> RemoteHost::stop(std::string id) {
   must_be_connected();
   std::optional<Error> failure;
   try {
-    const json::Value answer = co_await call("POST", "/containers/" + id + "/stop", options_.call);
+    const json::Value answer = co_await call("POST", "/containers/" + percent_encode(id) + "/stop", options_.call);
     if (const json::Value* instance = answer.find("instance")) learn(*instance, answer.int_or("sequence", 0));
   } catch (const Error& error) {  // tidy: gone already is as good
     failure = error;
@@ -405,7 +413,7 @@ Task<> RemoteHost::stop(std::string id) {
 
 Task<> RemoteHost::remove(std::string id, bool logs_too) {
   must_be_connected();
-  co_await call("DELETE", "/containers/" + id + (logs_too ? "?logs" : ""), options_.call);
+  co_await call("DELETE", "/containers/" + percent_encode(id) + (logs_too ? "?logs" : ""), options_.call);
   const auto known = held_.find(id);
   if (known == held_.end()) co_return;
   const std::string owner = known->second.instance.owner_uid;

@@ -36,6 +36,7 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
     Duration upload = std::chrono::minutes(15);
     Duration retry_first = std::chrono::milliseconds(200);  // doubling, with jitter
     Duration retry_longest = std::chrono::seconds(10);
+    Duration close = std::chrono::seconds(3);
     Duration key_overlap = std::chrono::hours(1);
   };
 
@@ -51,6 +52,8 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
 
   // Knows from now on what the other knew: it was the same machine, asked in another way. Before open().
   void take_over(const RemoteHost& before);
+  // The connection is most likely dead, although nobody said so: makes a new one, at once.
+  void reconnect();
   // To everybody who listens, about everything that runs there.
   void tell_all();
 

@@ -201,6 +201,60 @@ TEST_F(RemoteHostTest, SilenceIsAbsenceAndAHeartbeatIsPresence) {
   EXPECT_TRUE(host->contact().connected);
 }
 
+TEST_F(RemoteHostTest, AfterASleepOfOursItIsReachedAnewAndNobodyWasRestarted) {
+  connect(agent.endpoint());
+  ASSERT_TRUE(reached());
+  const Instance it = machine.await(host->start(shell("exec sleep 1000")));
+  host->reconnect();
+  EXPECT_TRUE(machine.until([&] { return !host->contact().connected; }));
+  EXPECT_TRUE(reached());
+  EXPECT_EQ(instance().pid, it.pid);
+  EXPECT_TRUE(machine.until([&] { return agent.channels->size() == 1; })) << "the old channel is gone";
+}
+
+TEST_F(RemoteHostTest, AnAgentThatTalksNonsenseIsNotBelieved) {
+  struct Liar final : api::Handler {
+    Task<api::HttpResponse> handle(api::HttpRequest request) override {
+      api::HttpResponse response;
+      const std::string snapshot =
+          R"({"success":true,"error":null,"data":{"type":"snapshot","channel":"c","epoch":"e","version":"1","instances":[)";
+      if (request.path == "/events") {
+        response.body.emplace_back(snapshot + (nonsense ? R"({"id":5}]}})" : "]}}") + "\n");
+        response.stream = std::make_unique<Silence>();
+      } else {
+        response.body.emplace_back(R"({"success":true,"error":null,"data":{"instance":{"id":"another"}}})");
+      }
+      co_return response;
+    }
+    struct Silence final : api::BodyStream {
+      Task<std::vector<api::Piece>> next() override {
+        while (!closed) co_await asio::post(use_task);
+        co_return std::vector<api::Piece>();
+      }
+      void close() override { closed = true; }
+      bool closed = false;
+    };
+    bool nonsense = true;
+  } liar;
+  api::Authenticator open(api::Authenticator::Options{.open_paths = {"/events", "/containers"}});
+  api::http::ServerOptions options;
+  options.port = 0;
+  api::http::Server server(machine.reactor, liar, open, options);
+  server.listen();
+  auto endpoint = agent.endpoint();
+  endpoint.url = "http://127.0.0.1:" + std::to_string(server.port());
+  connect(endpoint);
+  EXPECT_TRUE(machine.until([&] { return host->contact().problem.find("id: a string is expected") == 0; }))
+      << host->contact().problem;
+  EXPECT_FALSE(host->contact().ever);
+  liar.nonsense = false;
+  ASSERT_TRUE(reached());
+  EXPECT_THAT(machine.error_of(host->start(shell("true"))), HasSubstr("does not say what it started"));
+  machine.await(host->close());
+  host.reset();
+  machine.await(server.shutdown(std::chrono::milliseconds(10)));
+}
+
 TEST_F(RemoteHostTest, WithTheOldKeyItIsToldTheNewOne) {
   auto endpoint = agent.endpoint();
   endpoint.previous_key = endpoint.key;
