@@ -125,6 +125,16 @@ void AppReconciler::plan_release(const runtime::Subject& subject, const AppSeen&
     plan.actions.push_back(
         {Verb::Create, instance_type(after), slot_name(subject, slot), "of the new release", {}, {}, false, {}});
   }
+  if (seen.routes.wanted) {
+    plan.actions.push_back({seen.routes.served.exists ? Verb::Update : Verb::Create,
+                            "route",
+                            subject.key().name,
+                            "leads to the new release once that is ready",
+                            {},
+                            {},
+                            false,
+                            {}});
+  }
   for (const auto& one : seen.instances) {
     if (!one.replica.alive()) continue;
     plan.actions.push_back({Verb::Delete,

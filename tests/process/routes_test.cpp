@@ -155,6 +155,32 @@ TEST_F(Routes, ACertificateThatIsNoneLeavesTheRouteOfBefore) {
   EXPECT_THAT(ask("web.test"), StartsWith("after"));
 }
 
+TEST_F(Routes, ACertificateOfASecretIsShownAndFollowsIt) {
+  if (!have("openssl")) GTEST_SKIP() << "openssl makes the certificates";
+  const auto secret = [&](const std::string& organization) {
+    const auto made =
+        run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+             "2", "-subj", "/O=" + organization + "/CN=web.test", "-addext", "subjectAltName=DNS:web.test", "-keyout",
+             controller.folder("key.pem"), "-out", controller.folder("cert.pem")});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    const auto applied = controller.kubectl({"create", "secret", "tls", "cert", "--cert", controller.folder("cert.pem"),
+                                             "--key", controller.folder("key.pem"), "--dry-run=client", "-o", "yaml"});
+    controller.apply(applied.out);
+  };
+  const auto shown = [&] {
+    return run({"sh", "-c",
+                "openssl s_client -connect 127.0.0.1:" + std::to_string(https) +
+                    " -servername web.test </dev/null 2>/dev/null | openssl x509 -noout -subject"})
+        .out;
+  };
+  secret("first");
+  apply_and_wait(app("own", "{host: web.test, port: http, tls: {mode: secret, secretRef: {name: cert}}}"));
+  EXPECT_THAT(shown(), HasSubstr("first"));
+  secret("second");
+  EXPECT_TRUE(eventually([&] { return shown().find("second") != std::string::npos; })) << shown();
+  EXPECT_THAT(controller.log(), Not(HasSubstr("PRIVATE KEY")));
+}
+
 TEST_F(Routes, TwoAppsCannotClaimTheSameRouteAndCanShareAName) {
   apply_and_wait(app("first", kRoute));
   const auto refused = controller.kubectl({"apply", "-f", "-"}, app("second", kRoute, "shop"));

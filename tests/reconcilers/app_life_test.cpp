@@ -9,7 +9,7 @@ namespace {
 
 // Made, killed, changed, scaled, deleted; what is declared is true after each.
 void live(World& world, Machine& machine) {
-  world.apply(hello("/one", 2));
+  world.apply(hello("/one", 2) + kRoute);
   until_ready(world);
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
   EXPECT_EQ(machine.alive("hello-1"), 2U);
@@ -21,7 +21,7 @@ void live(World& world, Machine& machine) {
   world.advance(30s);
   EXPECT_EQ(machine.alive("hello-1"), 2U) << "a replica that died is started again";
 
-  world.apply(hello("/two", 2));
+  world.apply(hello("/two", 2) + kRoute);
   world.advance(1s);
   until_ready(world);
   world.advance(30s);
@@ -61,6 +61,7 @@ TEST(AppLife, EndsAsDeclaredWhicheverCallFails) {
     live(world, machine);
     for (const auto& [id, count] : machine.starts) EXPECT_EQ(count, 1) << id << " was started twice";
     EXPECT_FALSE(machine.twins());
+    EXPECT_FALSE(machine.emptied) << "nobody was behind the routes";
     if (testing::Test::HasFailure()) break;
   }
 }

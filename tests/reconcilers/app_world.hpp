@@ -22,6 +22,7 @@ struct Machine {
   std::vector<std::string> commands;                   // the first word of each start, in order
   std::map<std::string, providers::AppRoutes> routes;  // by App uid
   std::map<std::string, int> in_flight;                // by instance
+  bool emptied = false;  // the routes led to somebody, and then, although requests are held for it, to nobody
   std::string proxy_down;
   std::string refuses;  // rules for this host
   std::string refused_hash;
@@ -165,6 +166,10 @@ class Proxy final : public providers::Router {
     if (refused) machine_.refused_hash = providers::rules_hash(routes);
     if (routes.keep_rules || refused) routes.rules = now.rules;
     routes.keep_rules = false;
+    const auto leads = [](const providers::AppRoutes& to) {
+      return std::ranges::any_of(to.upstreams, [](const auto& backend) { return !backend.second.empty(); });
+    };
+    machine_.emptied = machine_.emptied || (leads(now) && !leads(routes) && routes.holds);
     now = routes;
     if (refused) throw Error(ErrorCode::Invalid, "Caddy refuses");
     co_return;

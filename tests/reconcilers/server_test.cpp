@@ -95,8 +95,9 @@ TEST_F(ServerWorld, KeepsTheContactWithTheControllersOwnKeyUnlessASecretSaysOthe
 
   apply("{address: \"fd00::5\", agent: {port: 1234, http: true, secretRef: {name: opens}}}");
   EXPECT_EQ(state("Ready"), "False/ReferenceNotFound");
-  world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: opens, namespace: default}\n"
-              "stringData: {token: dop_v1_test, userId: \"42\", fingerprint: \"sha256:ab\", previousKey: old}\n");
+  world.apply(
+      "apiVersion: v1\nkind: Secret\nmetadata: {name: opens, namespace: default}\n"
+      "stringData: {token: dop_v1_test, userId: \"42\", fingerprint: \"sha256:ab\", previousKey: old}\n");
   world.advance(1s);
   EXPECT_EQ(hosts.endpoints["default/web-1"].url, "http://[fd00::5]:1234");
   EXPECT_EQ(hosts.endpoints["default/web-1"].key.reveal(), "e21f20fbce845189dee86d1c586f200e");
