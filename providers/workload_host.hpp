@@ -30,23 +30,23 @@ struct InstancePort {
 };
 
 struct InstanceSpec {
-  std::string id;         // [a-z0-9-], unique on the host for ever: "<first 8 of app uid>-<release number>-<slot>-<try>"
+  std::string id;  // [a-z0-9-], unique on the host for ever: "<first 8 of app uid>-<release number>-<slot>-<try>"
   std::string owner_uid;  // of the App
   std::string owner_namespace;
   std::string owner_name;
-  std::string release;    // name of the Release
-  int slot = 0;           // which replica
+  std::string release;  // name of the Release
+  int slot = 0;         // which replica
   std::string config_hash;
 
   enum class Runtime { Process, Docker };
   Runtime runtime = Runtime::Process;
-  std::vector<std::string> command;      // Process: argv; Docker: overrides the image's command when not empty
-  std::string working_directory;         // Process
-  std::string image;                     // Docker: reference or digest
+  std::vector<std::string> command;  // Process: argv; Docker: overrides the image's command when not empty
+  std::string working_directory;     // Process
+  std::string image;                 // Docker: reference or digest
   std::vector<std::pair<std::string, Secret>> env;  // Process: PORT and PORT_<NAME> are added by the host
   std::vector<InstancePort> ports;
   struct Volume {
-    std::string name;        // a host directory of the App, or host_path
+    std::string name;  // a host directory of the App, or host_path
     std::string mount_path;
     std::string host_path;
     bool read_only = false;
@@ -76,17 +76,24 @@ struct Instance {
   InstanceSpec::Runtime runtime = InstanceSpec::Runtime::Process;
   State state = State::Starting;
   bool stopping = false;  // asked to stop, not gone yet
-  std::int64_t pid = 0;  // of the process itself; 0 when it does not run
+  std::int64_t pid = 0;   // of the process itself; 0 when it does not run
   std::string container_id;
   std::vector<InstancePort> ports;  // with host_port filled in
   WallTime started{};
   WallTime finished{};  // when Exited
   int exit_code = 0;    // when Exited; 128 + signal when it was killed
-  std::string exit_reason;  // "exited with code 1", "killed by signal 9", "out of memory", "cannot execute: No such file"
-  std::string note;         // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
-  std::string server;       // "namespace/name" of the Server it is on; empty: this machine
+  std::string
+      exit_reason;     // "exited with code 1", "killed by signal 9", "out of memory", "cannot execute: No such file"
+  std::string note;    // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
+  std::string server;  // "namespace/name" of the Server it is on; empty: this machine
   std::string address = "127.0.0.1";  // where its ports are reached
-  std::string in_doubt;     // why this is only what was last known: its host does not answer; empty: it is so
+  std::string in_doubt;               // why this is only what was last known: its host does not answer; empty: it is so
+};
+
+struct InstanceUsage {
+  std::string id;
+  Duration cpu{};  // since it was started
+  std::int64_t memory_bytes = 0;
 };
 
 struct LogQuery {
@@ -131,6 +138,12 @@ class WorkloadHost {
     return ensure_image(std::move(reference));
   }
 
+  // What an App's running instances have used. One that cannot be measured is not in the answer.
+  virtual Task<std::vector<InstanceUsage>> usage(std::string owner_uid) {
+    (void)owner_uid;
+    co_return std::vector<InstanceUsage>();
+  }
+
   // Called on the loop's reactor, soon after anything about an App's instances changed.
   using OnChange = std::function<void(const std::string& owner_uid)>;
   virtual void on_change(OnChange callback) = 0;
@@ -146,9 +159,9 @@ struct ProbeSpec {
 };
 struct ProbeResult {
   bool healthy = false;
-  int status = 0;         // HTTP
-  std::string message;    // "connection refused", "503: starting up" (at most 2 kB of the body)
-  bool asked = true;      // false: the instance's host could not be asked, so nothing is known
+  int status = 0;       // HTTP
+  std::string message;  // "connection refused", "503: starting up" (at most 2 kB of the body)
+  bool asked = true;    // false: the instance's host could not be asked, so nothing is known
 };
 
 }  // namespace gantry::providers

@@ -2,8 +2,14 @@
 
 namespace gantry::providers::agent {
 
-HostSet::HostSet(Reactor& reactor, Blocking& blocking, Random& random, WorkloadHost& here, LocalProbe probe, RemoteHost::Options options)
-    : reactor_(reactor), blocking_(blocking), random_(random), here_(here), probe_(std::move(probe)), options_(options) {}
+HostSet::HostSet(Reactor& reactor, Blocking& blocking, Random& random, WorkloadHost& here, LocalProbe probe,
+                 RemoteHost::Options options)
+    : reactor_(reactor),
+      blocking_(blocking),
+      random_(random),
+      here_(here),
+      probe_(std::move(probe)),
+      options_(options) {}
 
 HostSet::~HostSet() = default;
 
@@ -129,6 +135,14 @@ Task<std::string> HostSet::ensure_image_on(std::string server, std::string refer
 
 void HostSet::must_know(const std::string& server) const {
   if (!server.empty()) get(server)->must_know(server);
+}
+
+Task<std::vector<InstanceUsage>> HostSet::usage(std::string owner_uid) {
+  auto all = co_await here_.usage(owner_uid);
+  for (const auto& [server, remote] : std::map(remotes_)) {
+    for (auto& one : co_await remote->usage(owner_uid)) all.push_back(std::move(one));
+  }
+  co_return all;
 }
 
 void HostSet::on_change(OnChange callback) {

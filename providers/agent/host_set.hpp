@@ -16,7 +16,8 @@ class HostSet final : public WorkloadHost, public HostDirectory {
  public:
   using LocalProbe = std::function<Task<ProbeResult>(ProbeSpec)>;
   // `here` must outlive the set.
-  HostSet(Reactor& reactor, Blocking& blocking, Random& random, WorkloadHost& here, LocalProbe probe, RemoteHost::Options options);
+  HostSet(Reactor& reactor, Blocking& blocking, Random& random, WorkloadHost& here, LocalProbe probe,
+          RemoteHost::Options options);
   ~HostSet() override;
   Task<> close();
 
@@ -33,6 +34,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   Task<std::string> ensure_image(std::string reference) override;
   void must_know(const std::string& server) const override;
   Task<std::string> ensure_image_on(std::string server, std::string reference) override;
+  Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void on_change(OnChange callback) override;
 
   // Where the instance is: its Server's agent asks, or this machine.

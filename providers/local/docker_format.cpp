@@ -164,4 +164,19 @@ bool only_created(const json::Value& container) {
 
 std::string query_escape(std::string_view text) { return percent_encode(text); }
 
+InstanceUsage usage_of_stats(const json::Value& stats) {
+  InstanceUsage used;
+  if (const json::Value* cpu = stats.at({"cpu_stats", "cpu_usage"}))
+    used.cpu = std::chrono::nanoseconds(cpu->int_or("total_usage", 0));
+  if (const json::Value* memory = stats.find("memory_stats")) {
+    used.memory_bytes = memory->int_or("usage", 0);
+    // What the kernel would drop when asked, as version 2 and version 1 of control groups call it.
+    if (const json::Value* parts = memory->find("stats")) {
+      const auto cache = parts->int_or("total_inactive_file", parts->int_or("inactive_file", 0));
+      used.memory_bytes = std::max<std::int64_t>(0, used.memory_bytes - cache);
+    }
+  }
+  return used;
+}
+
 }  // namespace gantry::providers::local

@@ -25,4 +25,7 @@ bool only_created(const json::Value& container);
 // Percent-encoded, for a query.
 std::string query_escape(std::string_view text);
 
+// An answer of /containers/<id>/stats; without the id.
+InstanceUsage usage_of_stats(const json::Value& stats);
+
 }  // namespace gantry::providers::local

@@ -458,6 +458,27 @@ Task<std::string> DockerHost::ensure_image(std::string reference) {
   co_return co_await local::ensure_image(engine_, std::move(reference));
 }
 
+Task<std::vector<InstanceUsage>> DockerHost::usage(std::string owner_uid) {
+  const auto pass = gate_.enter();
+  std::vector<std::pair<std::string, std::string>> running;
+  for (const auto& [id, held] : held_) {
+    const Instance& it = held->instance;
+    if (it.owner_uid == owner_uid && it.state == Instance::State::Running && !it.container_id.empty())
+      running.emplace_back(id, it.container_id);
+  }
+  std::vector<InstanceUsage> used;
+  for (const auto& [id, container] : running) {
+    try {
+      used.push_back(usage_of_stats(co_await engine_.call("measuring the container", "GET",
+                                                          "/containers/" + container + "/stats?stream=0&one-shot=1")));
+      used.back().id = id;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NotFound && error.code() != ErrorCode::Conflict) throw;  // it has just ended
+    }
+  }
+  co_return used;
+}
+
 // ---------------------------------------------------------------- logs
 
 Task<std::unique_ptr<LogReader>> DockerHost::logs(std::string id, LogQuery query) {

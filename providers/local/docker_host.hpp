@@ -46,6 +46,7 @@ class DockerHost final : public WorkloadHost {
   Task<std::string> log_tail(std::string id, std::size_t lines) override;
   // The digest: "name@sha256:..." of the registry when it is known, else "sha256:..." of the image here.
   Task<std::string> ensure_image(std::string reference) override;
+  Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
   bool knows(const std::string& id) const { return held_.contains(id); }

@@ -123,6 +123,12 @@ Task<std::string> LocalHost::log_tail(std::string id, std::size_t lines) {
   co_return text;
 }
 
+Task<std::vector<InstanceUsage>> LocalHost::usage(std::string owner_uid) {
+  auto all = co_await processes_->usage(owner_uid);
+  for (auto& one : co_await containers_->usage(owner_uid)) all.push_back(std::move(one));
+  co_return all;
+}
+
 Task<std::string> LocalHost::ensure_image(std::string reference) {
   co_return co_await containers_->ensure_image(std::move(reference));
 }

@@ -11,6 +11,7 @@
 #include "providers/local/posix.hpp"
 #include "providers/local/process_launch.hpp"
 #include "providers/local/processes.hpp"
+#include "providers/local/usage.hpp"
 
 namespace gantry::providers::local {
 namespace {
@@ -130,6 +131,30 @@ Task<std::vector<Instance>> ProcessHost::list(std::string owner_uid) {
     if (owner_uid.empty() || held->instance.owner_uid == owner_uid) found.push_back(held->instance);
   }
   co_return found;
+}
+
+Task<std::vector<InstanceUsage>> ProcessHost::usage(std::string owner_uid) {
+  struct Measured {
+    std::string id;
+    Cgroup cgroup;
+    pid_t pid = 0;
+  };
+  std::vector<Measured> running;
+  for (const auto& [id, held] : held_) {
+    const Instance& it = held->instance;
+    if (it.owner_uid != owner_uid || it.state != Instance::State::Running || it.pid <= 0) continue;
+    running.push_back({id, held->cgroup, static_cast<pid_t>(it.pid)});
+  }
+  std::vector<InstanceUsage> used;
+  if (running.empty()) co_return used;
+  co_return co_await blocking_.run(reactor_, [running] {
+    std::vector<InstanceUsage> measured;
+    for (const auto& one : running) {
+      measured.push_back(usage_of(one.cgroup, one.pid));
+      measured.back().id = one.id;
+    }
+    return measured;
+  });
 }
 
 Task<std::string> ProcessHost::ensure_image(std::string reference) {

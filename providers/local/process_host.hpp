@@ -51,6 +51,7 @@ class ProcessHost final : public WorkloadHost {
   Task<std::unique_ptr<LogReader>> logs(std::string id, LogQuery query) override;
   Task<std::string> log_tail(std::string id, std::size_t lines) override;
   Task<std::string> ensure_image(std::string reference) override;
+  Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
   bool knows(const std::string& id) const { return held_.contains(id); }

@@ -377,6 +377,18 @@ TEST_F(DockerHostTest, WithoutDockerAnErrorSaysSoAndProcessesRunOn) {
   EXPECT_EQ(exited().exit_code, 5);
 }
 
+TEST_F(DockerHostTest, TellsWhatARunningContainerHasUsed) {
+  start(shell("while :; do :; done"));
+  InstanceUsage used;
+  EXPECT_TRUE(machine.until([&] {
+    const auto all = machine.await(host->usage("uid-web"));
+    if (!all.empty()) used = all.front();
+    return used.cpu > std::chrono::milliseconds(300);
+  })) << used.cpu.count();
+  EXPECT_EQ(used.id, "web-1-0-0");
+  EXPECT_GT(used.memory_bytes, 0);
+}
+
 // Last, since it restarts the daemon (and with it, kills what runs).
 TEST_F(DockerHostTest, ZzzTheDaemonsRestartIsSurvived) {
   start(shell("while :; do /bin/busybox sleep 1; done"));

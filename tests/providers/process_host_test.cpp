@@ -548,5 +548,23 @@ TEST_F(ProcessHostTest, APortIsGivenOnceAndComesBackToTheSameReplica) {
   EXPECT_EQ(start(again).ports.at(0).host_port, first);
 }
 
+TEST_F(ProcessHostTest, TellsWhatARunningProcessHasUsed) {
+  // The work is done by a child, whose share counts.
+  start(shell("sh -c 'while :; do :; done' & wait"));
+  start(shell("exec sleep 1000", "web-1-1-0"));
+  std::map<std::string, InstanceUsage> used;
+  EXPECT_TRUE(machine.until([&] {
+    for (const auto& one : machine.await(host->usage("uid-web"))) used[one.id] = one;
+    return used["web-1-0-0"].cpu > std::chrono::milliseconds(300);
+  }));
+  EXPECT_GT(used["web-1-0-0"].memory_bytes, 100'000);
+  EXPECT_LT(used["web-1-1-0"].cpu, std::chrono::milliseconds(200));
+  EXPECT_GT(used["web-1-1-0"].memory_bytes, 0);
+  EXPECT_THAT(machine.await(host->usage("uid-other")), IsEmpty());
+  machine.await(host->stop("web-1-1-0"));
+  exited("web-1-1-0");
+  EXPECT_THAT(machine.await(host->usage("uid-web")), SizeIs(1)) << "what has ended uses nothing";
+}
+
 }  // namespace
 }  // namespace gantry::providers::local
