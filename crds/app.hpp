@@ -202,6 +202,24 @@ void fields(Visitor& visit, AppHealth& health) {
   visit("startupSeconds", health.startup_seconds);
 }
 
+struct AppHook {
+  std::vector<std::string> command;
+  int timeout_seconds = 600;
+};
+template <class Visitor>
+void fields(Visitor& visit, AppHook& hook) {
+  visit("command", hook.command);
+  visit("timeoutSeconds", hook.timeout_seconds);
+}
+
+struct AppHooks {
+  std::optional<AppHook> pre_deploy;
+};
+template <class Visitor>
+void fields(Visitor& visit, AppHooks& hooks) {
+  visit("preDeploy", hooks.pre_deploy);
+}
+
 struct AppStrategy {
   StrategyType type = StrategyType::RollingUpdate;
   IntOrString max_surge{.number = 1, .text = {}};
@@ -285,12 +303,16 @@ void fields(Visitor& visit, ScalingMetric& metric) {
 struct AppScaling {
   int min_replicas = 1;
   int max_replicas = 0;
+  int scale_up_cooldown_seconds = 30;
+  int scale_down_cooldown_seconds = 300;
   std::vector<ScalingMetric> metrics;
 };
 template <class Visitor>
 void fields(Visitor& visit, AppScaling& scaling) {
   visit("minReplicas", scaling.min_replicas);
   visit("maxReplicas", scaling.max_replicas);
+  visit("scaleUpCooldownSeconds", scaling.scale_up_cooldown_seconds);
+  visit("scaleDownCooldownSeconds", scaling.scale_down_cooldown_seconds);
   visit("metrics", scaling.metrics);
 }
 
@@ -300,6 +322,10 @@ struct AppSchedule {
   std::string time_zone;  // empty: UTC
   std::vector<std::string> command;
   ConcurrencyPolicy concurrency_policy = ConcurrencyPolicy::Forbid;
+  bool suspend = false;
+  int starting_deadline_seconds = 3600;
+  int timeout_seconds = 0;  // 0: for ever
+  int history_limit = 5;
 };
 template <class Visitor>
 void fields(Visitor& visit, AppSchedule& schedule) {
@@ -308,6 +334,10 @@ void fields(Visitor& visit, AppSchedule& schedule) {
   visit("timeZone", schedule.time_zone);
   visit("command", schedule.command);
   visit("concurrencyPolicy", schedule.concurrency_policy);
+  visit("suspend", schedule.suspend);
+  visit("startingDeadlineSeconds", schedule.starting_deadline_seconds);
+  visit("timeoutSeconds", schedule.timeout_seconds);
+  visit("historyLimit", schedule.history_limit);
 }
 
 struct AppSpec {
@@ -326,6 +356,7 @@ struct AppSpec {
   std::vector<AppVolume> volumes;
   std::optional<AppHealth> health;
   int stop_grace_seconds = 10;
+  std::optional<AppHooks> hooks;
   AppStrategy strategy;
   std::vector<AppRoute> routes;
   std::optional<AppScaling> scaling;
@@ -350,6 +381,7 @@ void fields(Visitor& visit, AppSpec& spec) {
   visit("volumes", spec.volumes);
   visit("health", spec.health);
   visit("stopGraceSeconds", spec.stop_grace_seconds);
+  visit("hooks", spec.hooks);
   visit("strategy", spec.strategy);
   visit("routes", spec.routes);
   visit("scaling", spec.scaling);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/app/admission.hpp"
+#include "reconcilers/app/schedule.hpp"
 
 namespace gantry::app {
 namespace {
@@ -44,9 +45,10 @@ void refuse_impossible_apps(api::Api& api, const store::Store& store) {
                 [&store](const api::Review& review, std::vector<FieldError>& causes) {
                   // What was accepted stays acceptable, so that status and metadata of old objects can be written.
                   bool same = true;
-                  for (const auto* field : {"routes", "ports", "strategy", "volumes", "replicas"})
+                  for (const auto* field : {"routes", "ports", "strategy", "volumes", "replicas", "schedules"})
                     same = same && same_at(review.object, review.old, field);
                   if (same) return;
+                  if (!same_at(review.object, review.old, "schedules")) apps::check_schedules(review.object, causes);
                   for (auto& cause : apps::mistakes_of(review.object)) causes.push_back(std::move(cause));
                   if (!apps::hosts_of(review.object).empty() && !same_at(review.object, review.old, "routes"))
                     refuse_taken_routes(store, review, causes);

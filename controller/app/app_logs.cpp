@@ -6,6 +6,7 @@
 #include <map>
 
 #include "controller/base/signal.hpp"
+#include "reconcilers/app/tasks.hpp"
 
 namespace gantry::app {
 namespace {
@@ -17,6 +18,7 @@ struct Wanted {
   providers::LogQuery query;
   std::optional<int> slot;
   std::string instance;
+  std::string run;  // of a schedule
   bool previous = false;
 };
 
@@ -42,16 +44,21 @@ Wanted wanted_of(const api::SubresourceRequest& request, WallTime now) {
   wanted.query.follow = on("follow");
   if (const auto slot = number(request, "slot")) wanted.slot = static_cast<int>(*slot);
   wanted.instance = request.parameter("instance");
+  wanted.run = request.parameter("run");
   wanted.previous = on("previous");
   return wanted;
 }
 
-// The newest try of each slot, or the one before it.
+// The newest try of each slot, or the one before it; of a schedule, its newest run, or the one before that.
 std::vector<Instance> chosen(std::vector<Instance> all, const Wanted& wanted) {
   if (!wanted.instance.empty()) {
     std::erase_if(all, [&](const auto& one) { return one.id != wanted.instance; });
     return all;
   }
+  std::erase_if(all, [&](const auto& one) {
+    const auto task = reconcilers::app::parse_task_id(one.id);
+    return (task ? task->name : std::string()) != wanted.run;
+  });
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.started > b.started; });
   std::map<int, std::vector<Instance>> by_slot;
   for (auto& one : all) by_slot[one.slot].push_back(std::move(one));

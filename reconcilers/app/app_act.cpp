@@ -5,6 +5,7 @@
 #include "controller/object/quantity.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
+#include "reconcilers/app/tasks.hpp"
 
 namespace gantry::reconcilers::app {
 namespace {
@@ -49,6 +50,12 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
     co_await parts_.client.remove({releases_resource(), subject.key().ns, action.target});
   } else if (action.type == "route") {
     co_await act_on_routes(subject, seen, action, notes);
+  } else if (action.type == "hook" && action.verb == Verb::Create) {
+    co_await start_hook(subject, seen, action, notes);
+  } else if (action.type == "replicas") {
+    act_on_scaling(subject, seen, action, notes);
+  } else if (action.type == "run" && action.verb != Verb::Delete) {
+    co_await act_on_run(subject, seen, action, notes);
   } else if (action.verb == Verb::Create) {
     co_await start_instance(subject, seen, action, notes);
   } else if (action.type == "record") {
@@ -128,10 +135,14 @@ Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const A
   if (phase == "Progressing") status.set("started", now);
   if (phase == "Active" || phase == "Failed") status.set("finished", now);
   if (phase == "Failed") {
+    status.set("reason", valid_utf8(action.reason));
     json::Object evidence;
     if (!seen.start_failures.empty()) evidence.set("start", seen.start_failures.begin()->second);
-    for (const auto& one : seen.instances) {
-      if (one.instance.release != action.target) continue;
+    std::vector<SeenInstance> all = seen.tasks;
+    all.insert(all.end(), seen.instances.begin(), seen.instances.end());
+    for (const auto& one : all) {
+      const auto task = parse_task_id(one.instance.id);
+      if (one.instance.release != action.target || (task && task->name != kHookTask)) continue;
       if (one.instance.state == providers::Instance::State::Exited) evidence.set("exitCode", one.instance.exit_code);
       if (!one.health.message.empty()) evidence.set("probe", valid_utf8(one.health.message));
       evidence.set("log", evidence_of(log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines))));
@@ -220,11 +231,21 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
     std::string where;
     for (const auto& port : started.ports) where += " " + port.name + "=" + std::to_string(port.host_port);
     const bool again = attempt > 1;
+    const auto rung = memory.ladder.rung();
     notes.note({.warning = again,
                 .reason = again ? "Restarted" : "Started",
                 .message = action.target +
-                           (again ? ": " + action.reason + "; started again" : " of release " + seen.choice.run->name) +
+                           (again ? ": " + action.reason +
+                                        (rung == FailureLadder::Rung::Restart ? "; started again"
+                                                                              : "; made anew, with nothing kept")
+                                  : " of release " + seen.choice.run->name) +
                            (where.empty() ? "" : ", ports" + where)});
+    if (rung == FailureLadder::Rung::Alarm) {
+      notes.note({.warning = true,
+                  .reason = "KeepsFailing",
+                  .message = action.target + " ends again and again; somebody must look at it: gantry logs " +
+                             subject.key().name + " --slot " + std::to_string(slot) + " --previous"});
+    }
   } catch (const Error& error) {
     failure = error;
   }
@@ -233,6 +254,7 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
   memory.start_failure = failure->message();
   memory.attempt = attempt;
   memory.crashes.failed(Duration::zero());
+  memory.ladder.failed(Duration::zero());
   memory.retry_at = parts_.reactor.now() + std::max<Duration>(memory.crashes.delay(), std::chrono::milliseconds(500));
   notes.note({.warning = true,
               .reason = failure->message().find("already in use") != std::string::npos ? "PortInUse" : "StartFailed",

@@ -2,6 +2,7 @@
 
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
+#include "reconcilers/app/tasks.hpp"
 
 namespace gantry::reconcilers::app {
 namespace {
@@ -64,6 +65,7 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
   }
   co_await observe_routes(subject, *seen);
   co_await observe_instances(subject, *seen);
+  if (!subject.meta().deleting) observe_schedules(subject, *seen);
   co_return seen;
 }
 
@@ -121,19 +123,28 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   for (auto& instance : co_await parts_.host.list(uid)) {
     SeenInstance one{std::move(instance), {}, {}};
     const Instance& it = one.instance;
+    if (parse_task_id(it.id)) {
+      one.replica.phase = it.state == Instance::State::Exited ? Replica::Phase::Exited
+                          : it.stopping                       ? Replica::Phase::Stopping
+                                                              : Replica::Phase::Ready;
+      seen.tasks.push_back(std::move(one));
+      continue;
+    }
     one.replica.id = it.id;
     one.replica.release = it.release;
     one.replica.slot = it.slot;
     one.replica.attempt = attempt_of(it.id);
     auto& slot = memory.slots[{it.release, it.slot}];
     for (const auto& port : it.ports) {
-      if (slot.host_port == 0) slot.host_port = port.host_port;
+      if (slot.host_port == 0 && it.state != Instance::State::Exited) slot.host_port = port.host_port;
     }
     if (it.state == Instance::State::Exited) {
       one.replica.phase = Replica::Phase::Exited;
       if (one.replica.attempt >= slot.attempt && slot.counted != it.id) {
         slot.counted = it.id;
         slot.crashes.failed(it.finished - it.started);
+        slot.ladder.failed(it.finished - it.started);
+        if (slot.ladder.rung() != FailureLadder::Rung::Restart) slot.host_port = 0;
         slot.retry_at = seen.now + slot.crashes.delay();
       }
       one.replica.retry_at = slot.retry_at;
@@ -142,15 +153,19 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
     seen.instances.push_back(std::move(one));
   }
   watch_health(subject, seen);
+  co_await hold_for_hook(subject, seen);
 
   if (const ReleaseView* run = seen.choice.run) {
     seen.target = rollout_target(subject.json, run->name);
+    co_await observe_scaling(subject, seen);
     mark_served(seen);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);
     // A try that could not even be started left no instance; it stands in the slot all the same.
     for (const auto& [key, slot] : memory.slots) {
       if (key.first != run->name) continue;
+      if (key.second < seen.target.replicas && slot.ladder.rung() == FailureLadder::Rung::Alarm)
+        seen.alarms[key.second] = slot.ladder.failures;
       seen.kept_ports[key.second] = slot.host_port;
       if (slot.start_failure.empty()) continue;
       seen.start_failures[key.second] = slot.start_failure;

@@ -71,6 +71,9 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
     plan_instances(subject, seen, plan);
     if (!stopped(subject.json)) plan_release_phases(subject, seen, plan);
   }
+  if (plan.actions.empty()) plan_hook(subject, seen, plan);
+  if (plan.actions.empty() && seen.choice.run) plan_scaling(subject, seen, plan);
+  if (plan.actions.empty()) plan_schedules(subject, seen, plan);
   return plan;
 }
 
@@ -228,7 +231,9 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
 runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
   runtime::Plan plan;
   plan_routes(seen, plan);
-  for (const auto& one : seen.instances) {
+  std::vector<SeenInstance> all = seen.instances;
+  all.insert(all.end(), seen.tasks.begin(), seen.tasks.end());
+  for (const auto& one : all) {
     Action action{Verb::Delete,
                   one.instance.runtime == providers::InstanceSpec::Runtime::Docker ? "container" : "process",
                   one.instance.id,

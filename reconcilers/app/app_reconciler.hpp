@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "controller/api/client.hpp"
@@ -16,6 +17,8 @@
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/rollout.hpp"
+#include "reconcilers/app/scaling.hpp"
+#include "reconcilers/app/schedule.hpp"
 
 namespace gantry::reconcilers::app {
 
@@ -64,6 +67,11 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> observe_source(const json::Value& app, AppSeen& seen);
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
+  // While the release to run waits for its hook, the one before takes its place.
+  Task<> hold_for_hook(const runtime::Subject& subject, AppSeen& seen);
+  Task<> observe_scaling(const runtime::Subject& subject, AppSeen& seen);
+  Task<> measure(const runtime::Subject& subject, const AppSeen& seen, LoadMemory& memory);
+  void observe_schedules(const runtime::Subject& subject, AppSeen& seen);
   void watch_health(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_routes(const runtime::Subject& subject, AppSeen& seen);
   void mark_served(AppSeen& seen) const;
@@ -74,6 +82,9 @@ class AppReconciler final : public runtime::Reconciler {
   void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_routes(const AppSeen& seen, runtime::Plan& plan);
+  void plan_hook(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_scaling(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_schedules(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   runtime::Plan plan_removal(const AppSeen& seen);
 
   Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
@@ -86,12 +97,26 @@ class AppReconciler final : public runtime::Reconciler {
                        runtime::Notes& notes);
   // Its condition RouteReady; empty without routes.
   runtime::Condition report_routes(const AppSeen& seen, runtime::Report& report) const;
+  Task<> act_on_run(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                    runtime::Notes& notes);
+  static void count_run(const runtime::Subject& subject, const std::string& task, std::string_view result);
+  static void note_success(const runtime::Subject& subject, const std::string& task, WallTime when);
+  Task<> start_hook(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                    runtime::Notes& notes);
+  void act_on_scaling(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                      runtime::Notes& notes);
+  // Its condition ScalingActive; absent without spec.scaling.
+  std::optional<runtime::Condition> report_scaling(const runtime::Subject& subject, const AppSeen& seen,
+                                                   runtime::Report& report) const;
+  // Its condition SchedulesActive; absent without schedules.
+  std::optional<runtime::Condition> report_schedules(const AppSeen& seen, runtime::Report& report) const;
   providers::InstanceSpec instance_spec(const runtime::Subject& subject, const AppSeen& seen, int slot,
                                         int attempt) const;
 
   // What is known of one slot's tries and is not worth keeping over a restart.
   struct SlotMemory {
     CrashCount crashes;
+    FailureLadder ladder;
     std::string counted;  // the last instance whose end was counted
     int attempt = 0;      // the last try, also when it could not even be started
     Instant retry_at{};
@@ -108,7 +133,13 @@ class AppReconciler final : public runtime::Reconciler {
   struct AppMemory {
     object::Key key;
     ProgressMemory progress;
+    LoadMemory load;
     std::map<SlotKey, SlotMemory> slots;
+    // By schedule; and the ids of ended runs that were told.
+    std::map<std::string, StartFailure> failed_runs;
+    std::map<std::string, Second> missed_runs;
+    std::set<std::string> told_runs;
+    std::map<std::string, std::string> failed_hooks;  // that could not be started, by release: why
   };
 
   Parts parts_;

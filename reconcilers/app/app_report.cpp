@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "controller/runtime/status_writer.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
 
@@ -62,6 +63,14 @@ std::string source_words(const json::Value& pod_template) {
   return git->string_or("url") + (ref.empty() ? "" : "#" + ref);
 }
 
+// "local", or "web-1,web-2".
+std::string server_words(const json::Value& pod_template, const std::string& ns) {
+  std::string words;
+  for (const auto& server : servers_of(pod_template, ns))
+    words += (words.empty() ? "" : ",") + (server.empty() ? "local" : server.substr(server.find('/') + 1));
+  return words.empty() ? "local" : words;
+}
+
 // Why the running release is not complete, most telling first.
 Condition not_ready(const AppSeen& seen) {
   if (!seen.start_failures.empty()) {
@@ -114,7 +123,7 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.status["sourceDigest"] = seen.choice.run->source_digest;
     report.status["source"] = source_words(seen.choice.run->pod_template);
     report.status["lastDeployTime"] = format_time(seen.choice.run->created);
-    report.status["servers"] = "local";
+    report.status["servers"] = server_words(seen.choice.run->pod_template, subject.key().ns);
   }
   if (subject.meta().deleting) {
     report.conditions.push_back(
@@ -138,18 +147,29 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
                                    : Condition{"Built", "Unknown", "Pending", "the source has not been looked at yet"});
 
   // Stored and shown, and honest about it: what other parts of the house will act upon.
-  for (const auto& [field, type] : {std::pair("routes", "RouteReady"), std::pair("scaling", "ScalingActive"),
-                                    std::pair("schedules", "SchedulesActive")}) {
-    if (!subject.json.at({"spec", field}) || (parts_.router && std::string_view(field) == "routes")) continue;
+  if (!parts_.router && subject.json.at({"spec", "routes"})) {
     report.conditions.push_back(
-        {type, "Unknown", "NoReconciler",
-         std::string("spec.") + field + " is stored, but nothing in this build acts upon it yet"});
+        {"RouteReady", "Unknown", "NoReconciler", "spec.routes is stored, but nothing here brings requests"});
   }
 
   const Condition routes = report_routes(seen, report);
   if (seen.choice.run && !seen.choice.run->held_for.empty()) {
     report.status["hold"] = json::Object{{"release", seen.choice.run->name}, {"until", "the spec changes"}};
   }
+  if (!seen.alarms.empty()) {
+    const int slot = seen.alarms.begin()->first;
+    report.conditions.push_back(
+        {"Degraded", "True", "KeepsFailing",
+         "replica " + std::to_string(slot) + " ends again and again; it is tried on, but somebody must look at it"});
+  } else if (seen.rollout.braked > 0) {
+    report.conditions.push_back({"Degraded", "True", "ManySick",
+                                 "most replicas are sick at once, so they are replaced a few at a time; what do they "
+                                 "all depend on?"});
+  } else if (runtime::find_condition(subject.json, "Degraded")) {
+    report.conditions.push_back({"Degraded", "False", "AsExpected", ""});
+  }
+  if (auto scaling = report_scaling(subject, seen, report)) report.conditions.push_back(std::move(*scaling));
+  if (auto schedules = report_schedules(seen, report)) report.conditions.push_back(std::move(*schedules));
 
   const bool failed = std::any_of(seen.releases.begin(), seen.releases.end(), [&](const auto& release) {
     return release.phase == "Failed" && release.name == seen.releases.back().name;
@@ -158,17 +178,24 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.conditions.push_back({"Ready", "False", plan.blocked_reason, plan.blocked_message});
     report.conditions.push_back({"Progressing", "False", plan.blocked_reason, plan.blocked_message});
   } else if (failed) {
-    const std::string text = "release " + seen.releases.back().name + " was not complete within its progress deadline" +
+    const ReleaseView& newest = seen.releases.back();
+    const bool hook = newest.reason.starts_with("its pre-deploy hook");
+    const std::string text = "release " + newest.name + " has failed: " +
+                             (newest.reason.empty() ? "not complete within its progress deadline" : newest.reason) +
                              (seen.choice.run && seen.choice.run->name != seen.releases.back().name
                                   ? "; " + seen.choice.run->name + " runs instead"
                                   : "");
     report.conditions.push_back({"Ready", "False", "RolloutFailed", text});
-    report.conditions.push_back({"Progressing", "False", "ProgressDeadlineExceeded", text});
+    report.conditions.push_back({"Progressing", "False", hook ? "HookFailed" : "ProgressDeadlineExceeded", text});
   } else if (stopped(subject.json)) {
     const std::string text = alive == 0 ? "it is stopped; gantry start " + subject.key().name + " starts it again"
                                         : "it is being stopped; " + std::to_string(alive) + " instances are left";
     report.conditions.push_back({"Ready", "False", "Stopped", text});
     report.conditions.push_back({"Progressing", alive == 0 ? "False" : "True", "Stopped", text});
+  } else if (seen.hook && seen.hook->state != SeenHook::State::Failed) {
+    const std::string text = "release " + seen.hook->release->name + " waits for its pre-deploy hook";
+    report.conditions.push_back({"Ready", "False", "PreDeployHook", text});
+    report.conditions.push_back({"Progressing", "True", "PreDeployHook", text});
   } else if (const std::string doubt = doubt_of(seen); !doubt.empty()) {
     const std::string text = doubt + "; last known: " + std::to_string(seen.rollout.ready) + " of " +
                              std::to_string(seen.target.replicas) + " replicas ready";

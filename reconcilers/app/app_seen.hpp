@@ -13,6 +13,8 @@
 #include "reconcilers/app/releases.hpp"
 #include "reconcilers/app/rollout.hpp"
 #include "reconcilers/app/routes.hpp"
+#include "reconcilers/app/scaling.hpp"
+#include "reconcilers/app/schedule.hpp"
 
 namespace gantry::reconcilers::app {
 
@@ -20,6 +22,32 @@ struct SeenInstance {
   providers::Instance instance;
   Replica replica;
   Health health;
+};
+
+// A release that waits for its hook, or whose hook has failed.
+struct SeenHook {
+  enum class State { Pending, Running, Failed };
+  State state = State::Pending;
+  const ReleaseView* release = nullptr;    // among AppSeen::releases
+  std::string id;                          // of its instance
+  std::string why;                         // Failed
+  std::optional<Environment> environment;  // when the spec's own is another one
+  Duration timeout{};
+  WallTime ends_at{};  // Running: no later
+  bool stopping = false;
+  bool another_runs = false;  // of another release: never two at a time
+};
+
+struct SeenSchedule {
+  Schedule spec;
+  Second since{};   // when it was first seen with this timing
+  Second last{};    // the newest run that was begun
+  Second missed{};  // the newest that was not
+  std::vector<ScheduledRun> runs;
+  std::vector<std::string> untold;  // runs that have ended, and nobody was told
+  std::optional<StartFailure> start_failure;
+  json::Value before;  // what the status says of it
+  ScheduleDecision decision;
 };
 
 struct AppSeen final : runtime::Seen {
@@ -40,9 +68,15 @@ struct AppSeen final : runtime::Seen {
   std::vector<ReleaseView> releases;
   Choice choice;
   std::vector<SeenInstance> instances;
+  std::vector<SeenInstance> tasks;  // that run to an end; see tasks.hpp
+  std::vector<SeenSchedule> schedules;
+  std::optional<SeenHook> hook;
+  std::optional<Scaling> scaling;
+  LoadMemory load;
   // Per slot of the running release: why its last try could not be started.
   std::map<int, std::string> start_failures;
   std::map<int, int> kept_ports;
+  std::map<int, int> alarms;  // slots that fail again and again, and how often in a row
   RolloutTarget target;
   RolloutDecision rollout;
   Duration until_deadline{};  // of the rollout; negative once it is over

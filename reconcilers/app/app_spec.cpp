@@ -45,7 +45,7 @@ int probed_port(const json::Value* port, const providers::Instance& instance) {
 
 }  // namespace
 
-int replicas_of(const json::Value& app) { return static_cast<int>(spec_of(app).int_or("replicas", 1)); }
+int replicas_of(const json::Value& app) { return wanted_replicas(app); }
 
 bool is_docker(const json::Value& pod_template) { return pod_template.string_or("runtime", "docker") == "docker"; }
 

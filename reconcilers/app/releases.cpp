@@ -9,7 +9,7 @@ json::Value template_of(const json::Value& app) {
   json::Object made;
   const json::Value* spec = app.find("spec");
   for (const auto* field : {"source", "build", "runtime", "command", "args", "workingDirectory", "env", "envFrom",
-                            "ports", "resources", "volumes", "stopGraceSeconds", "placement"}) {
+                            "ports", "resources", "volumes", "stopGraceSeconds", "hooks", "placement"}) {
     if (const json::Value* value = spec ? spec->find(field) : nullptr) made.set(field, *value);
   }
   // Changing it asks for new instances of the same thing.
@@ -31,7 +31,10 @@ ReleaseView read_release(const object::Object& object) {
     view.source_digest = spec->string_or("sourceDigest");
     if (const json::Value* pod_template = spec->find("template")) view.pod_template = *pod_template;
   }
-  if (const json::Value* status = json.find("status")) view.phase = status->string_or("phase");
+  if (const json::Value* status = json.find("status")) {
+    view.phase = status->string_or("phase");
+    view.reason = status->string_or("reason");
+  }
   if (const json::Value* created = json.at({"metadata", "creationTimestamp"}))
     view.created = parse_time(created->as_string());
   return view;

@@ -23,7 +23,8 @@ struct ReleaseView {
   std::string held_for;     // a rollback's: the spec_hash it stands in for, so that a repeated sync does not undo it
   std::string rollback_request;  // the last one that was obeyed when this was made: the annotation's value
   std::string source_digest;
-  std::string phase;  // "", Progressing, Active, Superseded, Failed
+  std::string phase;   // "", Progressing, Active, Superseded, Failed
+  std::string reason;  // Failed: why
   json::Value pod_template;
   WallTime created{};
 

@@ -96,6 +96,20 @@ std::vector<std::string> serving(const RolloutTarget& target, const std::vector<
   return ids;
 }
 
+// When more than half are sick at once, it is hardly their fault: a database is away, a disk is full. Ending them all
+// would only add cold starts to that, so they are replaced a quarter at a time, and the rest goes on trying.
+int sick_that_may_end(const RolloutTarget& target, const std::vector<Replica>& seen) {
+  int sick = 0;
+  int being_replaced = 0;
+  for (const auto& replica : seen) {
+    if (!of_target(target, replica)) continue;
+    if (replica.phase == Phase::Sick) ++sick;
+    if (replica.phase == Phase::Starting || replica.phase == Phase::Stopping) ++being_replaced;
+  }
+  if (target.replicas < 2 || (sick + being_replaced) * 2 <= target.replicas) return sick;
+  return std::max(1, target.replicas / 4) - being_replaced;
+}
+
 }  // namespace
 
 RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replica>& seen, Instant now) {
@@ -112,8 +126,13 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   decision.complete = decision.ready == target.replicas && alive == target.replicas;
 
   // A sick instance of the target is ended; its slot is filled again once it is gone.
+  int may_end = sick_that_may_end(target, seen);
   for (const auto& replica : seen) {
     if (replica.phase == Phase::Sick && of_target(target, replica)) {
+      if (may_end-- <= 0) {
+        ++decision.braked;
+        continue;
+      }
       decision.steps.push_back({What::Stop, replica.id, replica.slot, replica.attempt, "its health check fails"});
     }
   }
@@ -154,6 +173,12 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   }
   return decision;
 }
+
+FailureLadder::Rung FailureLadder::rung() const {
+  return failures >= 5 ? Rung::Alarm : failures >= 3 ? Rung::Recreate : Rung::Restart;
+}
+
+void FailureLadder::failed(Duration ran) { failures = ran >= std::chrono::minutes(10) ? 1 : failures + 1; }
 
 Duration CrashCount::delay() const {
   if (quick_failures <= 1) return Duration::zero();

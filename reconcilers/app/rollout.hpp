@@ -5,7 +5,8 @@
 //   2. At most maxSurge instances more than asked for run at a time; Recreate stops the old before it starts the new.
 //   3. Where routes lead to it, an old instance is taken off them first, and stopped when its last request is over or
 //      its time to drain is. BlueGreen moves the routes at once, when every new one is ready.
-//   4. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
+//   4. A sick instance is replaced; when more than half are sick at once, a quarter at a time.
+//   5. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
 //      tries never touches the old release.
 #pragma once
 
@@ -69,10 +70,20 @@ struct RolloutDecision {
   int draining = 0;                // instances that only wait for their last requests
   int ready = 0;                   // of the target release, within its slots
   int available = 0;               // ready ones of any release
+  int braked = 0;                  // sick ones that are left alone, since too many are at once
   bool complete = false;           // all slots of the target ready, nothing else alive
 };
 
 RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replica>& seen, Instant now);
+
+// What follows the n-th end in a row of a slot's instance: the same again, then without anything that was kept (its
+// port), and then somebody must look at it; it is tried on all the same. One that lives for ten minutes begins anew.
+struct FailureLadder {
+  enum class Rung { Restart, Recreate, Alarm };
+  int failures = 0;
+  Rung rung() const;
+  void failed(Duration ran);
+};
 
 // How long after the n-th quick failure in a row the next try may start: none after the first, then 0.5 s doubling to
 // 5 min. `ran` is how long the last try lived; one that lived long enough starts the count anew.

@@ -318,5 +318,36 @@ TEST_F(AppWorld, ItsStatusSaysWhatRunsWhereAndSinceWhen) {
             world.get("Release/hello-1").at({"metadata", "creationTimestamp"})->as_string());
 }
 
+TEST_F(AppWorld, AReplicaThatEndsAgainAndAgainIsMadeAnewAndThenSomebodyIsCalled) {
+  world.apply(hello("/one", 2));
+  until_ready(world);
+  const auto of_slot_0 = [&] {
+    for (const auto& [id, one] : machine.instances) {
+      if (one.slot == 0 && one.state != Instance::State::Exited) return id;
+    }
+    return std::string();
+  };
+  const auto port_of = [&](const std::string& id) { return machine.instances.at(id).ports.at(0).host_port; };
+  std::vector<int> ports;
+  for (int i = 0; i < 6; ++i) {
+    const std::string id = of_slot_0();
+    ASSERT_NE(id, "") << "it is tried on, end " << i;
+    ports.push_back(port_of(id));
+    world.advance(30s);
+    machine.end(id, 1, world.clock.wall());
+    world.advance(30s);
+    if (i == 3) EXPECT_NE(world.condition("App/hello", "Degraded"), "True");
+  }
+  EXPECT_EQ(ports[1], ports[0]) << "a restart keeps its address";
+  EXPECT_NE(ports[3], ports[0]) << "after the third end in a row nothing is kept";
+  EXPECT_EQ(world.reason("App/hello", "Degraded"), "KeepsFailing");
+  EXPECT_THAT(world.events("KeepsFailing"), testing::SizeIs(1));
+  EXPECT_EQ(machine.alive("hello-1"), 2U);
+  world.advance(15min);
+  machine.end(of_slot_0(), 1, world.clock.wall());
+  world.advance(1min);
+  EXPECT_EQ(world.condition("App/hello", "Degraded"), "False") << "it has lived for long";
+}
+
 }  // namespace
 }  // namespace gantry::reconcilers::app

@@ -27,6 +27,9 @@ struct Machine {
   std::string refuses;  // rules for this host
   std::string refused_hash;
   bool healthy = true;
+  std::map<std::string, std::pair<WallTime, Duration>> cpu;  // by id: until when it is counted, and how much
+  double cores = 0;                                          // that each instance uses
+  std::int64_t memory = 0;
   std::string log = "the last words\n";
   int next_port = 20000;
 
@@ -80,6 +83,17 @@ class Host final : public providers::WorkloadHost {
   Task<std::unique_ptr<providers::LogReader>> logs(std::string, providers::LogQuery) override { co_return nullptr; }
   Task<std::string> log_tail(std::string, std::size_t) override { co_return machine_.log; }
   Task<std::string> ensure_image(std::string) override { co_return "sha256:image"; }
+  Task<std::vector<providers::InstanceUsage>> usage(std::string uid) override {
+    std::vector<providers::InstanceUsage> all;
+    for (const auto& [id, one] : machine_.instances) {
+      if (one.owner_uid != uid || one.state != Instance::State::Running) continue;
+      auto& [until, used] = machine_.cpu.try_emplace(id, one.started, Duration{}).first->second;
+      used += std::chrono::duration_cast<Duration>((world_.clock.wall() - until) * machine_.cores);
+      until = world_.clock.wall();
+      all.push_back({id, used, machine_.memory});
+    }
+    co_return all;
+  }
   void on_change(OnChange callback) override {
     machine_.listeners.push_back([this, callback](const std::string& uid) {
       if (!line_.is_cut()) callback(uid);

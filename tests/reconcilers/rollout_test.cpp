@@ -296,5 +296,35 @@ TEST(RoutedRollout, NeverStopsAnInstanceUnderARequestNorLeavesNobodyServing) {
   }
 }
 
+TEST(Rollout, ReplacesAFewAtATimeWhenManyAreSickAtOnce) {
+  const RolloutTarget target{.release = "a", .replicas = 4};
+  const auto sick = [](int slot) { return replica("a", slot, Phase::Sick); };
+  EXPECT_THAT(
+      words(next_steps(target, {sick(0), sick(1), replica("a", 2, Phase::Ready), replica("a", 3, Phase::Ready)}, kNow)),
+      ElementsAre("stop a-0-1", "stop a-1-1"))
+      << "half of them may be their own fault";
+  const auto all = next_steps(target, {sick(0), sick(1), sick(2), sick(3)}, kNow);
+  EXPECT_THAT(words(all), ElementsAre("stop a-0-1"));
+  EXPECT_EQ(all.braked, 3);
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Starting, 2), sick(1), sick(2), sick(3)}, kNow)),
+              IsEmpty())
+      << "the next when this one is ready";
+  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 1}, {sick(0)}, kNow)), ElementsAre("stop a-0-1"));
+}
+
+TEST(FailureLadder, RestartsThenMakesAnewThenCallsSomebody) {
+  using Rung = FailureLadder::Rung;
+  FailureLadder ladder;
+  std::vector<Rung> rungs;
+  for (int i = 0; i < 6; ++i) {
+    ladder.failed(1min);
+    rungs.push_back(ladder.rung());
+  }
+  EXPECT_THAT(rungs,
+              ElementsAre(Rung::Restart, Rung::Restart, Rung::Recreate, Rung::Recreate, Rung::Alarm, Rung::Alarm));
+  ladder.failed(11min);
+  EXPECT_EQ(ladder.rung(), Rung::Restart);
+}
+
 }  // namespace
 }  // namespace gantry::reconcilers::app

@@ -26,7 +26,8 @@ int logs(Context& context) {
                         {"timestamps", word("timestamps")},
                         {"previous", word("previous")},
                         {"slot", flags.number("slot") ? flags.text("slot") : std::string()},
-                        {"instance", flags.text("instance")}});
+                        {"instance", flags.text("instance")},
+                        {"run", flags.text("run")}});
   request.accept = "text/plain, */*";
   const bool follow = flags.on("follow");
   context.server().stream(request, [&](std::string_view line) {
@@ -52,6 +53,7 @@ Command logs_command() {
           "  gantry logs web\n"
           "  gantry logs web -f --tail=20            # the last 20 lines, then what follows\n"
           "  gantry logs web --slot=1 --since=10m --timestamps\n"
+          "  gantry logs web --run nightly           # of the schedule's newest run\n"
           "  gantry logs web --previous              # of the instance before the last restart\n",
       .flags = {{.name = "follow", .letter = 'f', .help = "go on with what is written", .sourced = false},
                 {.name = "tail", .value = "N", .help = "only the last N lines; -1: all", .otherwise = "-1"},
@@ -59,6 +61,7 @@ Command logs_command() {
                 {.name = "timestamps", .help = "with the time of each line"},
                 {.name = "slot", .value = "N", .help = "of one replica, from 0", .sourced = false},
                 {.name = "instance", .value = "ID", .help = "of one instance", .sourced = false},
+                {.name = "run", .value = "SCHEDULE", .help = "of the newest run of a schedule", .sourced = false},
                 {.name = "previous", .letter = 'p', .help = "of instances that have ended", .sourced = false}},
       .run = logs,
   };
