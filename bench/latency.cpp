@@ -104,7 +104,8 @@ class Bench {
     throw Error(ErrorCode::Timeout, "the App does not become ready");
   }
 
-  // Each replica lives long enough between two of its deaths for the next start to come at once.
+  // Each replica lives long enough between two of its deaths for the next start to come at once, and does not die three
+  // times in a row: then it would be given another address.
   Task<> kill_replicas(int replicas, int rounds) {
     const std::string program = "$(GANTRY_BINARY)";
     json::Object spec{{"runtime", "process"},
@@ -218,5 +219,5 @@ int main(int argc, char** argv) {
     return 64;
   }
   const auto number = [&](int at, int otherwise) { return argc == 6 ? std::atoi(argv[at]) : otherwise; };
-  return gantry::Bench(argv[1], argv[2]).run(number(3, 25), number(4, 4), number(5, 300));
+  return gantry::Bench(argv[1], argv[2]).run(number(3, 50), number(4, 2), number(5, 300));
 }

@@ -60,6 +60,7 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"DELETE", "/containers/*", &AgentApi::remove},
       {"GET", "/containers/*/logs", &AgentApi::logs},
       {"GET", "/containers/*/tail", &AgentApi::log_tail},
+      {"GET", "/stats", &AgentApi::stats},
       {"POST", "/probe", &AgentApi::probe},
       {"POST", "/pull", &AgentApi::pull},
       {"POST", "/upload", &AgentApi::upload},

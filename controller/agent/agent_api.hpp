@@ -60,6 +60,7 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> remove(Call call);
   Task<api::HttpResponse> logs(Call call);
   Task<api::HttpResponse> log_tail(Call call);
+  Task<api::HttpResponse> stats(Call call);
   Task<api::HttpResponse> probe(Call call);
   Task<api::HttpResponse> pull(Call call);
 

@@ -136,6 +136,14 @@ Task<api::HttpResponse> AgentApi::log_tail(Call call) {
   co_return answered({{"logs", co_await parts_.host.log_tail(call.name, static_cast<std::size_t>(lines))}});
 }
 
+Task<api::HttpResponse> AgentApi::stats(Call call) {
+  const std::string owner = call.parameter("owner");
+  if (owner.empty()) throw Error(ErrorCode::BadRequest, "owner: of which App? its uid is expected");
+  json::Array all;
+  for (const auto& one : co_await parts_.host.usage(owner)) all.push_back(to_json(one));
+  co_return answered({{"stats", std::move(all)}});
+}
+
 Task<api::HttpResponse> AgentApi::probe(Call call) {
   const auto spec = providers::agent::probe_from(call.body());
   co_return answered({{"probe", to_json(co_await providers::local::probe(parts_.reactor, spec))}});

@@ -443,6 +443,20 @@ Task<std::string> RemoteHost::log_tail(std::string id, std::size_t lines) {
   co_return answer.string_or("logs");
 }
 
+Task<std::vector<InstanceUsage>> RemoteHost::usage(std::string owner_uid) {
+  std::vector<InstanceUsage> all;
+  try {
+    must_be_connected();
+    const json::Value answer = co_await call("GET", "/stats?owner=" + percent_encode(owner_uid), options_.call);
+    if (const json::Value* stats = answer.find("stats"); stats && stats->is_array()) {
+      for (const auto& one : stats->as_array()) all.push_back(usage_from(one));
+    }
+  } catch (const Error&) {  // the health checks say so already; the scaler waits
+    all.clear();
+  }
+  co_return all;
+}
+
 Task<std::string> RemoteHost::ensure_image(std::string reference) {
   must_be_connected();
   const json::Value answer =

@@ -71,6 +71,8 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   Task<std::unique_ptr<LogReader>> logs(std::string id, LogQuery query) override;
   Task<std::string> log_tail(std::string id, std::size_t lines) override;
   Task<std::string> ensure_image(std::string reference) override;
+  // Nothing while the agent does not answer: what is not measured is not in the answer.
+  Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void must_know(const std::string& server) const override;
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 

@@ -245,6 +245,14 @@ InstanceSpec spec_from(const json::Value& value) {
   return spec;
 }
 
+json::Value to_json(const InstanceUsage& usage) {
+  return json::Object{{"id", usage.id}, {"cpuNanos", usage.cpu.count()}, {"memoryBytes", usage.memory_bytes}};
+}
+
+InstanceUsage usage_from(const json::Value& value) {
+  return {value.string_or("id"), Duration(value.int_or("cpuNanos", 0)), value.int_or("memoryBytes", 0)};
+}
+
 json::Value to_json(const ProbeSpec& spec) {
   return json::Object{{"kind", kProbeKinds[static_cast<std::size_t>(spec.kind)]},
                       {"port", spec.port},

@@ -27,6 +27,9 @@ json::Value to_json(const InstanceSpec& spec);
 // Throws Error(BadRequest) naming the field; a field that is not known is refused, for a person may have mistyped it.
 InstanceSpec spec_from(const json::Value& value);
 
+json::Value to_json(const InstanceUsage& usage);
+InstanceUsage usage_from(const json::Value& value);
+
 json::Value to_json(const ProbeSpec& spec);
 ProbeSpec probe_from(const json::Value& value);
 json::Value to_json(const ProbeResult& result);

@@ -182,7 +182,13 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
 void AppReconciler::measure_progress(const runtime::Subject& subject, AppSeen& seen) {
   const ReleaseView& run = *seen.choice.run;
   auto& progress = memory_[subject.meta().uid].progress;
-  if (progress.release != run.name) progress = {run.name, 0, run.created};
+  if (progress.release != run.name) {
+    // The time that its hook took is not its own.
+    progress = {run.name, 0, run.created};
+    const auto hook = std::ranges::find(seen.tasks, task_id(subject.meta().uid, kHookTask, run.revision),
+                                        [](const auto& task) { return task.instance.id; });
+    if (hook != seen.tasks.end()) progress.at = std::max(progress.at, hook->instance.finished);
+  }
   if (seen.rollout.ready > progress.ready || seen.rollout.draining > 0) {
     progress.ready = std::max(progress.ready, seen.rollout.ready);
     progress.at = seen.wall;

@@ -83,6 +83,18 @@ class WorkloadHostContract : public testing::TestWithParam<Where> {
   WorkloadHost* host = nullptr;
 };
 
+TEST_P(WorkloadHostContract, TellsWhatARunningInstanceHasUsed) {
+  start(shell("while :; do :; done"));
+  std::vector<providers::InstanceUsage> used;
+  EXPECT_TRUE(machine.until([&] {
+    used = machine.await(host->usage("uid-web"));
+    return used.size() == 1 && used[0].cpu > std::chrono::milliseconds(200);
+  }));
+  ASSERT_THAT(used, SizeIs(1));
+  EXPECT_EQ(used[0].id, "web-1-0-0");
+  EXPECT_GT(used[0].memory_bytes, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Hosts, WorkloadHostContract, testing::Values(Where::Here, Where::ThroughAnAgent),
                          [](const auto& info) {
                            return std::string(info.param == Where::Here ? "Here" : "ThroughAnAgent");

@@ -101,6 +101,17 @@ TEST_F(Hooks, AFailingOneRefusesTheReleaseWithEvidence) {
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True");
 }
 
+TEST_F(Hooks, TheTimeThatOneTakesIsNotTheReleasesOwn) {
+  world.apply(hello("/one", 2) +
+              "  hooks: {preDeploy: {command: [/migrate], timeoutSeconds: 3600}}\n"
+              "  strategy: {progressDeadlineSeconds: 60}\n");
+  world.advance(30min);
+  finish(0);
+  until_ready(world);
+  EXPECT_EQ(world.get("Release/hello-1").at({"status", "phase"})->as_string(), "Active");
+  EXPECT_THAT(world.events("RolloutFailed"), testing::IsEmpty());
+}
+
 TEST_F(Hooks, OneThatNeverEndsIsStoppedAndOneThatCannotBeStartedSaysSo) {
   world.apply(with_hook("/one"));
   world.advance(90s);
