@@ -250,6 +250,7 @@ void fields(Visitor& visit, RouteTls& tls) {
 
 struct RouteCors {
   std::vector<std::string> allow_origins;
+  std::vector<ValueFrom> allow_origins_from;
   std::vector<std::string> allow_methods;
   std::vector<std::string> allow_headers;
   bool allow_credentials = false;
@@ -257,6 +258,7 @@ struct RouteCors {
 template <class Visitor>
 void fields(Visitor& visit, RouteCors& cors) {
   visit("allowOrigins", cors.allow_origins);
+  visit("allowOriginsFrom", cors.allow_origins_from);
   visit("allowMethods", cors.allow_methods);
   visit("allowHeaders", cors.allow_headers);
   visit("allowCredentials", cors.allow_credentials);

@@ -408,7 +408,7 @@ Task<SeenRoutes> CaddyRouter::observe(std::string app_uid) {
   if (const auto checks = checks_.find(app_uid); checks != checks_.end()) seen.checks = checks->second;
   http::Response state;
   try {
-    state = co_await control_.send({.url = "/state", .timeout = kControlTimeout});
+    state = co_await control_.send({.url = "/state/" + app_uid, .timeout = kControlTimeout});
   } catch (const Error& error) {  // its being down is the finding
     if (seen.down.empty()) seen.down = "the relay does not answer: " + error.message();
     look_now();

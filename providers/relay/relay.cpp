@@ -159,7 +159,7 @@ void Relay::configure(Config config) {
   changed_.notify_all();
 }
 
-json::Value Relay::state() const {
+json::Value Relay::state(std::string_view of) const {
   const auto told = [&](const Instance& one) {
     json::Object value{{"id", one.id},
                        {"port", one.port},
@@ -173,7 +173,9 @@ json::Value Relay::state() const {
     return json::Value(std::move(value));
   };
   json::Object backends;
-  for (const auto& [name, serving] : serving_) {
+  for (auto at = serving_.lower_bound(std::string(of)); at != serving_.end(); ++at) {
+    const auto& [name, serving] = *at;
+    if (!name.starts_with(of)) break;
     json::Array upstreams;
     for (const auto& one : serving.instances) upstreams.push_back(told(*one));
     for (const auto& one : serving.draining) {
@@ -373,8 +375,12 @@ Task<> Relay::serve_control(int descriptor) {
 }
 
 Task<std::string> Relay::control(const RequestHead& head, std::string body) {
-  if (head.method == "GET" && head.target == "/state") co_return answer("200 OK", json::dump(state()) + "\n");
-  if (head.method != "PUT" || head.target != "/config") co_return answer("404 Not Found", "GET /state, PUT /config\n");
+  constexpr std::string_view kState = "/state";
+  if (head.method == "GET" && head.target == kState) co_return answer("200 OK", json::dump(state()) + "\n");
+  if (head.method == "GET" && head.target.starts_with("/state/"))
+    co_return answer("200 OK", json::dump(state(head.target.substr(kState.size() + 1) + "/")) + "\n");
+  if (head.method != "PUT" || head.target != "/config")
+    co_return answer("404 Not Found", "GET /state[/APP_UID], PUT /config\n");
   std::string refused;
   try {
     configure(read_config(json::parse(body)));
@@ -382,7 +388,7 @@ Task<std::string> Relay::control(const RequestHead& head, std::string body) {
     refused = error.message();
   }
   if (!refused.empty()) co_return answer("400 Bad Request", refused + "\n");
-  co_return answer("200 OK", json::dump(state()) + "\n");
+  co_return answer("200 OK", "configured\n");
 }
 
 }  // namespace gantry::providers::relay

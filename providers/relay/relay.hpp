@@ -46,8 +46,9 @@ class Relay {
 
   void configure(Config config);
   // {"backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}}, "rateLimited": n}.
-  // Those that were taken off and still have requests in flight are there with drainingMillis.
-  json::Value state() const;
+  // Those that were taken off and still have requests in flight are there with drainingMillis. Of the backends whose
+  // names begin so.
+  json::Value state(std::string_view of = {}) const;
 
   // Takes over a connected descriptor.
   Task<> serve(int descriptor);

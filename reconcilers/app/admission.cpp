@@ -47,12 +47,14 @@ bool has_port(const json::Value& app, const json::Value& wanted) {
 
 void check_cors(const json::Value& cors, const std::string& field, std::vector<FieldError>& causes) {
   const json::Value* origins = cors.find("allowOrigins");
-  if (!origins || !origins->is_array() || origins->as_array().empty()) {
+  const json::Value* elsewhere = cors.find("allowOriginsFrom");
+  const auto some = [](const json::Value* list) { return list && list->is_array() && !list->as_array().empty(); };
+  if (!some(origins) && !some(elsewhere)) {
     causes.push_back({"FieldValueRequired", field + ".allowOrigins",
                       "Required value: which origins may? https://example.org, or *"});
     return;
   }
-  const auto& list = origins->as_array();
+  const json::Array list = some(origins) ? origins->as_array() : json::Array();
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string& origin = list[i].as_string();
     const std::string where = field + ".allowOrigins[" + std::to_string(i) + "]";
@@ -61,10 +63,7 @@ void check_cors(const json::Value& cors, const std::string& field, std::vector<F
         causes.push_back(invalid(where, origin, "browsers refuse * together with allowCredentials; name the origins"));
       continue;
     }
-    const auto scheme = origin.find("://");
-    const bool good = (origin.starts_with("https://") || origin.starts_with("http://")) && origin.size() > scheme + 3 &&
-                      origin.find_first_of("/{}* \"", scheme + 3) == std::string::npos;
-    if (!good)
+    if (!is_origin(origin))
       causes.push_back(invalid(where, origin, "an origin is a scheme, a name and maybe a port: https://example.org"));
   }
   const json::Value* headers = cors.find("allowHeaders");
@@ -151,6 +150,12 @@ void check_strategy(const json::Value& app, std::vector<FieldError>& causes) {
 }
 
 }  // namespace
+
+bool is_origin(const std::string& text) {
+  const auto scheme = text.find("://");
+  return (text.starts_with("https://") || text.starts_with("http://")) && text.size() > scheme + 3 &&
+         text.find_first_of("/{}* \"\r\n", scheme + 3) == std::string::npos;
+}
 
 std::vector<FieldError> mistakes_of(const json::Value& app) {
   std::vector<FieldError> causes;

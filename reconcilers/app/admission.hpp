@@ -13,6 +13,9 @@ namespace gantry::reconcilers::app {
 // What is wrong with the App by itself.
 std::vector<FieldError> mistakes_of(const json::Value& app);
 
+// A scheme, a name and maybe a port: https://example.org.
+bool is_origin(const std::string& text);
+
 // The hosts of its routes.
 std::vector<std::string> hosts_of(const json::Value& app);
 

@@ -104,7 +104,7 @@ Task<> AppReconciler::observe_routes(const runtime::Subject& subject, AppSeen& s
   routes.target.app_namespace = subject.key().ns;
   routes.target.app_name = subject.key().name;
   routes.target.holds = !stopped(subject.json);
-  routes.target.rules = co_await rules_of(parts_.client, subject.json, subject.key().ns, routes.missing);
+  routes.target.rules = co_await rules_of(parts_.client, parts_.kinds, subject.json, subject.key().ns, routes.missing);
 }
 
 // What the router knows of each instance. Where nothing can be known, whoever could serve is taken to serve: nobody is

@@ -5,6 +5,8 @@
 
 #include "controller/base/base64.hpp"
 #include "controller/base/log.hpp"
+#include "reconcilers/app/admission.hpp"
+#include "reconcilers/app/environment.hpp"
 
 namespace gantry::reconcilers::app {
 namespace {
@@ -58,6 +60,27 @@ Task<> read_certificate(api::Client& client, std::string ns, std::string name, R
     missing = "Secret \"" + name + "\" has no tls.crt and tls.key (spec.routes, tls)";
 }
 
+// As an environment variable's value is found: that reads every kind of reference already.
+Task<> read_origins(api::Client& client, const object::KindTable& kinds, const json::Value& app, std::string ns,
+                    const json::Value& cors, std::vector<std::string>& origins, std::string& missing) {
+  const json::Value* sources = cors.find("allowOriginsFrom");
+  if (!sources || !sources->is_array()) co_return;
+  for (const auto& source : sources->as_array()) {
+    json::Array variables;
+    variables.push_back(json::Object{{"name", "spec.routes, cors"}, {"valueFrom", source}});
+    const json::Value asked = json::Object{{"env", std::move(variables)}};
+    const Environment found = co_await resolve_environment(client, kinds, asked, app, ns);
+    if (!found.missing.empty()) missing = found.missing.front();
+    for (const auto& [name, value] : found.values) {
+      if (is_origin(value.reveal())) {
+        origins.push_back(value.reveal());
+      } else {
+        missing = "an allowed origin (" + name + ") is none: it must look like https://example.org";
+      }
+    }
+  }
+}
+
 int port_of(const providers::Instance& instance, const std::string& backend) {
   for (const auto& port : instance.ports) {
     if (port.protocol != "TCP") continue;
@@ -80,8 +103,8 @@ bool SeenAppRoutes::leads_to(const std::string& instance) const {
   });
 }
 
-Task<std::vector<RouteRule>> rules_of(api::Client& client, const json::Value& app, std::string ns,
-                                      std::string& missing) {
+Task<std::vector<RouteRule>> rules_of(api::Client& client, const object::KindTable& kinds, const json::Value& app,
+                                      std::string ns, std::string& missing) {
   std::vector<RouteRule> rules;
   const json::Value* routes = app.at({"spec", "routes"});
   if (!routes || !routes->is_array()) co_return rules;
@@ -97,6 +120,7 @@ Task<std::vector<RouteRule>> rules_of(api::Client& client, const json::Value& ap
     if (const json::Value* cors = route.find("cors")) {
       rule.cors = providers::RouteCors{words_of(*cors, "allowOrigins"), words_of(*cors, "allowMethods"),
                                        words_of(*cors, "allowHeaders"), cors->bool_or("allowCredentials", false)};
+      co_await read_origins(client, kinds, app, ns, *cors, rule.cors->origins, missing);
     }
     if (const json::Value* limit = route.find("rateLimit")) {
       rule.rate = static_cast<int>(limit->int_or("requestsPerSecond", 0));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controller/api/client.hpp"
+#include "controller/object/kind.hpp"
 #include "providers/router.hpp"
 #include "providers/workload_host.hpp"
 
@@ -25,9 +26,9 @@ struct SeenAppRoutes {
   }
 };
 
-// The rules of spec.routes, certificates read from their Secrets; missing tells what is not there.
-Task<std::vector<providers::RouteRule>> rules_of(api::Client& client, const json::Value& app, std::string ns,
-                                                 std::string& missing);
+// The rules of spec.routes, certificates and origins read from where they are; missing tells what is not there.
+Task<std::vector<providers::RouteRule>> rules_of(api::Client& client, const object::KindTable& kinds,
+                                                 const json::Value& app, std::string ns, std::string& missing);
 
 // For each backend that the rules name, where these instances serve it. Instances that have no such port are left out.
 std::map<std::string, std::vector<providers::RouteUpstream>> upstreams_of(

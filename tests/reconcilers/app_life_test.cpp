@@ -240,6 +240,30 @@ TEST_F(AppWorld, RoutesThatAreRefusedLeaveThoseOfBeforeAndTheDeployGoesOn) {
   EXPECT_EQ(world.reason("App/hello", "Ready"), "RouteRefused");
 }
 
+TEST_F(AppWorld, AnAllowedOriginThatIsWrittenElsewhereIsFollowed) {
+  const auto settings = [](const std::string& origin) {
+    return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {frontend: \"" +
+           origin + "\"}\n";
+  };
+  const auto origins = [&] { return machine.routes.begin()->second.rules[0].cors->origins; };
+  world.apply(hello("/one", 1) +
+              "  routes: [{host: hello.test, port: http, tls: {mode: internal}, cors: {allowOriginsFrom: "
+              "[{configMapKeyRef: {name: settings, key: frontend}}]}}]\n");
+  world.advance(10s);
+  EXPECT_EQ(world.reason("App/hello", "RouteReady"), "ReferenceNotFound");
+  EXPECT_EQ(machine.alive("hello-1"), 1U) << "it runs meanwhile";
+  world.apply(settings("https://front.test"));
+  world.advance(10s);
+  EXPECT_THAT(origins(), testing::ElementsAre("https://front.test"));
+  world.apply(settings("https://other.test"));
+  world.advance(10s);
+  EXPECT_THAT(origins(), testing::ElementsAre("https://other.test"));
+  world.apply(settings("no origin"));
+  world.advance(10s);
+  EXPECT_THAT(world.message("App/hello", "RouteReady"), testing::HasSubstr("must look like https://example.org"));
+  EXPECT_THAT(origins(), testing::ElementsAre("https://other.test")) << "what was good goes on";
+}
+
 TEST_F(AppWorld, WithoutItsProxyAnAppRunsAndSaysWhatIsMissing) {
   machine.proxy_down = "Caddy is not here";
   world.apply(hello("/one", 1) + kRoute);
