@@ -79,6 +79,10 @@ bool told_before(const json::Value* entry, const std::string& run) {
 
 void AppReconciler::observe_schedules(const runtime::Subject& subject, AppSeen& seen) {
   auto& memory = memory_[subject.meta().uid];
+  // What is forgotten on the host need not be remembered here.
+  std::erase_if(memory.told_runs, [&](const std::string& id) {
+    return std::ranges::none_of(seen.tasks, [&](const auto& task) { return task.instance.id == id; });
+  });
   for (auto& spec : schedules_of(subject.json)) {
     SeenSchedule one;
     one.spec = std::move(spec);
