@@ -41,6 +41,8 @@ struct AppBuild {
   std::string command;
   std::string output;
   std::string node_version;
+  std::optional<Quantity> memory;
+  int timeout_seconds = 1200;
   std::vector<EnvVar> env;
 };
 template <class Visitor>
@@ -50,6 +52,8 @@ void fields(Visitor& visit, AppBuild& build) {
   visit("command", build.command);
   visit("output", build.output);
   visit("nodeVersion", build.node_version);
+  visit("memory", build.memory);
+  visit("timeoutSeconds", build.timeout_seconds);
   visit("env", build.env);
 }
 

@@ -98,6 +98,7 @@ struct GitSource {
   std::string ref;   // empty: the default branch
   std::string path;  // empty: the root
   std::optional<NameRef> secret_ref;
+  std::string interval = "1m";  // as parse_duration() reads it
 };
 template <class Visitor>
 void fields(Visitor& visit, GitSource& git) {
@@ -105,6 +106,7 @@ void fields(Visitor& visit, GitSource& git) {
   visit("ref", git.ref);
   visit("path", git.path);
   visit("secretRef", git.secret_ref);
+  visit("interval", git.interval);
 }
 
 struct ImageSource {
@@ -115,12 +117,15 @@ void fields(Visitor& visit, ImageSource& image) {
   visit("ref", image.ref);
 }
 
+// Exactly one is set.
 struct CodeSource {
   std::string path;
+  std::string upload;  // a digest
 };
 template <class Visitor>
 void fields(Visitor& visit, CodeSource& code) {
   visit("path", code.path);
+  visit("upload", code.upload);
 }
 
 // What an App runs: exactly one is set.

@@ -10,7 +10,9 @@ struct ReleaseSpec {
   std::int64_t revision = 0;
   AppSource source;
   std::string source_digest;
+  std::string source_revision;
   std::string image_digest;
+  std::string build_key;
   json::Value from_template;  // of the App's spec
   std::string spec_hash;
   std::string config_hash;
@@ -24,7 +26,9 @@ void fields(Visitor& visit, ReleaseSpec& spec) {
   visit("revision", spec.revision);
   visit("source", spec.source);
   visit("sourceDigest", spec.source_digest);
+  visit("sourceRevision", spec.source_revision);
   visit("imageDigest", spec.image_digest);
+  visit("buildKey", spec.build_key);
   visit("template", spec.from_template);
   visit("specHash", spec.spec_hash);
   visit("configHash", spec.config_hash);

@@ -20,6 +20,7 @@ struct Wanted {
   std::string instance;
   std::string run;  // of a schedule
   bool previous = false;
+  bool build = false;
 };
 
 std::optional<std::int64_t> number(const api::SubresourceRequest& request, std::string_view name) {
@@ -46,6 +47,7 @@ Wanted wanted_of(const api::SubresourceRequest& request, WallTime now) {
   wanted.instance = request.parameter("instance");
   wanted.run = request.parameter("run");
   wanted.previous = on("previous");
+  wanted.build = on("build");
   return wanted;
 }
 
@@ -171,6 +173,13 @@ Task<std::shared_ptr<Merged>> open_logs(Reactor& front, Reactor& loop, providers
   co_return merged;
 }
 
+Task<std::shared_ptr<Merged>> open_build_log(Reactor& front, Reactor& loop, providers::Builder& builder,
+                                             std::string uid, bool follow) {
+  auto merged = std::make_shared<Merged>(front, loop);
+  merged->add("", co_await builder.build_log(std::move(uid), follow));
+  co_return merged;
+}
+
 struct Shared final : api::BodyStream {
   explicit Shared(std::shared_ptr<Merged> stream) : merged(std::move(stream)) {}
   Task<std::vector<api::Piece>> next() override { return merged->next(); }
@@ -184,8 +193,10 @@ Task<api::HttpResponse> AppLogs::handle(api::SubresourceRequest request) {
   const Wanted wanted = wanted_of(request, front_.clock().wall());
   const std::string uid = request.object->meta().uid;
   const std::string name = request.object->key().name;
-  auto merged = co_await loop_.call(
-      front_, [this, uid, name, wanted] { return open_logs(front_, loop_, host_, uid, name, wanted); });
+  auto merged = co_await loop_.call(front_, [this, uid, name, wanted] {
+    return wanted.build ? open_build_log(front_, loop_, builder_, uid, wanted.query.follow)
+                        : open_logs(front_, loop_, host_, uid, name, wanted);
+  });
   api::HttpResponse response;
   response.content_type = "text/plain; charset=utf-8";
   response.stream = std::make_unique<Shared>(std::move(merged));

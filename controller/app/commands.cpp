@@ -8,6 +8,7 @@
 #include "controller/agent/launcher.hpp"
 #include "controller/app/controller_process.hpp"
 #include "controller/app/demo.hpp"
+#include "controller/app/deploy.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/quickstart.hpp"
 #include "controller/base/files.hpp"
@@ -371,7 +372,8 @@ Command restore_command() {
 }  // namespace
 
 std::vector<cli::Command> process_commands() {
-  return {controller_command(), agent_command(), agent_credentials_command(), quickstart_command(), demo_command(), backup_command(), restore_command()};
+  return {controller_command(), agent_command(), agent_credentials_command(), quickstart_command(), demo_command(), backup_command(), restore_command(),
+          deploy_command()};
 }
 
 }  // namespace gantry::app

@@ -11,9 +11,11 @@
 #include "controller/app/admin_routes.hpp"
 #include "controller/app/app_checks.hpp"
 #include "controller/app/app_logs.hpp"
+#include "controller/app/app_sources.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
 #include "controller/app/registry.hpp"
+#include "controller/app/upload_routes.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "controller/base/resident_memory.hpp"
@@ -23,27 +25,11 @@
 #include "controller/store/embedded_store.hpp"
 #include "providers/agent/host_set.hpp"
 #include "providers/caddy/caddy_router.hpp"
-#include "providers/local/code.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
 
 namespace gantry::app {
 namespace {
-
-class Code final : public reconcilers::app::CodeFolders {
- public:
-  Code(Reactor& reactor, Blocking& blocking, std::string folder) : store_(reactor, blocking, std::move(folder)) {}
-  Task<std::string> digest(std::string path) override { return store_.digest(std::move(path)); }
-  std::string staged(const std::string& digest) const override {
-    return digest.empty() ? std::string() : store_.staged(digest);
-  }
-  Task<> stage(std::string path, std::string digest) override {
-    return store_.stage(std::move(path), std::move(digest));
-  }
-
- private:
-  providers::local::CodeStore store_;
-};
 
 const object::Resource& sources() {
   static const auto resource = object::Resource::of("gantry.dev", "sources");
@@ -85,7 +71,8 @@ struct ControllerProcess::House {
   std::unique_ptr<providers::local::LocalHost> host;
   std::unique_ptr<providers::agent::HostSet> hosts;  // that one, and every Server's
   std::unique_ptr<providers::caddy::CaddyRouter> router;
-  std::unique_ptr<Code> code;
+  std::unique_ptr<AppSources> code;
+  std::unique_ptr<UploadRoutes> uploads;
   std::unique_ptr<WakeWatch> wake_watch;
   std::shared_ptr<runtime::Plane> plane;
   std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
@@ -121,15 +108,6 @@ ControllerProcess::House::House(ControllerOptions given)
   api = std::make_unique<api::Api>(front, *store, kinds, api_options);
   admin = std::make_unique<AdminRoutes>(*api, *store);
 
-  api::http::ServerOptions server_options;
-  server_options.address = address.host;
-  server_options.port = address.port;
-  if (!options.http) server_options.tls = identity.tls;
-  server = std::make_unique<api::http::Server>(front, *admin, identity.authenticator, server_options);
-  server->listen();
-  url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
-        std::to_string(server->port());
-
   client = std::make_unique<api::LocalClient>(front, loop, api->plane());
   host = std::make_unique<providers::local::LocalHost>(
       loop, pool,
@@ -147,7 +125,18 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_email = options.acme_email,
                                              .acme_directory = options.acme_directory,
                                              .acme_trusted_ca_file = options.acme_ca});
-  code = std::make_unique<Code>(loop, pool, options.data_dir);
+  code = std::make_unique<AppSources>(loop, pool, *client, *host, options.data_dir, options.docker_socket);
+  uploads = std::make_unique<UploadRoutes>(*admin, front, loop, code->uploads());
+
+  api::http::ServerOptions server_options;
+  server_options.address = address.host;
+  server_options.port = address.port;
+  if (!options.http) server_options.tls = identity.tls;
+  server = std::make_unique<api::http::Server>(front, *uploads, identity.authenticator, server_options);
+  server->listen();
+  url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
+        std::to_string(server->port());
+
   runtime::PlaneOptions plane_options;
   plane_options.read_only = options.read_only;
   plane_options.stop_grace = options.shutdown_grace;
@@ -160,7 +149,8 @@ ControllerProcess::House::House(ControllerOptions given)
                .host = *hosts,
                .servers = *hosts,
                .router = *router,
-               .code = *code,
+               .sources = code->sources(),
+               .builder = code->builder(),
                .probe = [this](providers::ProbeSpec spec) { return hosts->probe(std::move(spec)); },
                .data_dir = options.data_dir,
                .hash_key = kept_key(options.data_dir, "config.key", random),
@@ -172,7 +162,7 @@ ControllerProcess::House::House(ControllerOptions given)
   api->set_planner(plane);
   api->add_metrics([this] { return plane->object_metrics(); });
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
-                       std::make_shared<AppLogs>(front, loop, *hosts));
+                       std::make_shared<AppLogs>(front, loop, *hosts, code->builder()));
   api->add_health_check("controllers-synced", false,
                         [this] { return ready ? std::string() : "the controllers are not synced yet"; });
   api->add_health_check("shutdown", false, [this] { return ending ? "the process is ending" : std::string(); });
@@ -182,6 +172,7 @@ ControllerProcess::House::House(ControllerOptions given)
 Task<> ControllerProcess::House::open_loop() {
   co_await host->open();
   co_await router->open();
+  co_await code->open(host->id());
   plane->start();
   plane_stopped = false;
   co_await plane->wait_synced();
@@ -228,6 +219,7 @@ Task<bool> ControllerProcess::House::close_loop() {
   plane_stopped = co_await plane->stop();
   if (plane_stopped) {
     co_await router->close();
+    co_await code->close();
     co_await hosts->close();
     co_await host->close();
   }

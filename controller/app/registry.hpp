@@ -27,7 +27,8 @@ struct ReconcilerParts {
   providers::WorkloadHost& host;
   providers::HostDirectory& servers;
   providers::Router& router;
-  reconcilers::app::CodeFolders& code;
+  providers::Sources& sources;
+  providers::Builder& builder;
   reconcilers::app::HealthMonitor::Probe probe;
   std::string data_dir;
   std::string hash_key;

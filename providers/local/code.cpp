@@ -153,7 +153,22 @@ void copy_file(const std::string& from, const std::string& to, bool executable) 
   if (error != 0) cannot("read", from, error);
 }
 
-void copy_folder(const std::string& from, const std::string& to) {
+}  // namespace
+
+std::vector<CodeEntry> code_entries(const std::string& folder, CodeLimits limits) {
+  const Walk walk(folder, limits);
+  std::vector<CodeEntry> entries;
+  entries.reserve(walk.entries().size());
+  for (const auto& one : walk.entries()) {
+    const auto kind = one.kind == Entry::Kind::Folder ? CodeEntry::Kind::Folder
+                      : one.kind == Entry::Kind::File ? CodeEntry::Kind::File
+                                                      : CodeEntry::Kind::Link;
+    entries.push_back({one.path, kind, (one.found.st_mode & 0100) != 0, one.found.st_size});
+  }
+  return entries;
+}
+
+void copy_code(const std::string& from, const std::string& to) {
   files::make_directories(to, 0755);
   const Walk walk(from, CodeLimits{});
   for (const auto& entry : walk.entries()) {
@@ -171,21 +186,6 @@ void copy_folder(const std::string& from, const std::string& to) {
         break;
     }
   }
-}
-
-}  // namespace
-
-std::vector<CodeEntry> code_entries(const std::string& folder, CodeLimits limits) {
-  const Walk walk(folder, limits);
-  std::vector<CodeEntry> entries;
-  entries.reserve(walk.entries().size());
-  for (const auto& one : walk.entries()) {
-    const auto kind = one.kind == Entry::Kind::Folder ? CodeEntry::Kind::Folder
-                      : one.kind == Entry::Kind::File ? CodeEntry::Kind::File
-                                                      : CodeEntry::Kind::Link;
-    entries.push_back({one.path, kind, (one.found.st_mode & 0100) != 0, one.found.st_size});
-  }
-  return entries;
 }
 
 std::string source_digest(const std::string& folder, DigestCache* cache, CodeLimits limits) {
@@ -248,7 +248,7 @@ Task<> CodeStore::stage(std::string path, std::string digest) {
     remove_folder(draft);
     std::exception_ptr failure;
     try {
-      copy_folder(path, draft);
+      copy_code(path, draft);
       // Of the copy and not of the folder: what was edited meanwhile must not run under the wrong name.
       if (source_digest(draft) != digest) {
         throw Error(ErrorCode::Conflict,
@@ -263,13 +263,15 @@ Task<> CodeStore::stage(std::string path, std::string digest) {
   });
 }
 
-Task<> CodeStore::keep_only(std::set<std::string> digests) {
+Task<> CodeStore::keep_only(std::set<std::string> digests, Duration younger) {
   std::set<std::string> kept;
   for (const auto& digest : digests) kept.insert(place_of(digest).substr(folder_.size() + 1));
   const std::string own_draft = ".new-" + std::to_string(::getpid()) + "-";
-  co_await blocking_.run(reactor_, [folder = folder_, kept, own_draft] {
+  co_await blocking_.run(reactor_, [folder = folder_, kept, own_draft, younger, now = reactor_.clock().wall()] {
     for (const auto& name : names_in(folder)) {
-      if (!kept.contains(name) && !name.starts_with(own_draft)) remove_folder(folder + "/" + name);
+      const std::string path = folder + "/" + name;
+      if (kept.contains(name) || name.starts_with(own_draft)) continue;
+      if (younger == Duration::zero() || older_than(path, younger, now)) remove_folder(path);
     }
   });
 }

@@ -50,6 +50,9 @@ struct CodeEntry {
 // Parents before children, in an order that depends on names alone. Blocks; errors as source_digest().
 std::vector<CodeEntry> code_entries(const std::string& folder, CodeLimits limits = {});
 
+// The folder without what is ignored; `to` is made. Blocks; errors as source_digest(), and Unavailable for a full disk.
+void copy_code(const std::string& from, const std::string& to);
+
 // Content hashes of files that have not changed since they were last read.
 struct DigestCache;
 
@@ -69,8 +72,8 @@ class CodeStore {
   std::string staged(const std::string& digest) const;
   // There is a whole copy afterwards, or none. Error(Conflict): the folder has another digest by now.
   Task<> stage(std::string path, std::string digest);
-  // Removes all other copies, and what an interrupted copy left.
-  Task<> keep_only(std::set<std::string> digests);
+  // Removes all other copies that are older than that, and what an interrupted copy left.
+  Task<> keep_only(std::set<std::string> digests, Duration younger = Duration::zero());
 
  private:
   std::string place_of(const std::string& digest) const;

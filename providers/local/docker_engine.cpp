@@ -117,16 +117,35 @@ Task<json::Value> DockerEngine::call(std::string_view doing, std::string method,
 }
 
 Task<std::unique_ptr<http::ResponseStream>> DockerEngine::stream(std::string_view doing, std::string path) {
-  const std::string what(doing);
+  co_return co_await open_stream(std::string(doing), {.method = "GET", .url = std::move(path)});
+}
+
+Task<std::unique_ptr<http::ResponseStream>> DockerEngine::send_stream(std::string_view doing, std::string path,
+                                                                      std::string content_type,
+                                                                      std::function<Task<std::string>()> more,
+                                                                      Duration timeout) {
+  http::Request question{.method = "POST", .url = std::move(path)};
+  question.headers.emplace_back("Content-Type", std::move(content_type));
+  question.timeout = timeout;
+  question.more = std::move(more);
+  co_return co_await open_stream(std::string(doing), std::move(question));
+}
+
+Task<std::unique_ptr<http::ResponseStream>> DockerEngine::open_stream(std::string what, http::Request question) {
   std::unique_ptr<http::ResponseStream> opened;
   std::optional<Error> failure;
   try {
-    http::Request question = co_await request("GET", std::move(path));
+    if (version_.empty()) co_await agree_on_version();
+    question.url = "/v" + version_ + question.url;
     auto connection = co_await connect(question.timeout);
     http::Head head = co_await connection->begin(std::move(question));
     opened = std::make_unique<http::ResponseStream>(std::move(connection), std::move(head));
   } catch (const Error& error) {
-    failure = unreachable(what, error);
+    // What is ours to send may be what failed: a file that changed while it was read.
+    failure = error.code() == ErrorCode::Unavailable || error.code() == ErrorCode::Timeout ||
+                      error.code() == ErrorCode::Cancelled
+                  ? unreachable(what, error)
+                  : error;
   }
   if (failure) {
     version_.clear();

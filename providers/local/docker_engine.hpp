@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,10 @@ class DockerEngine {
   Task<std::string> text(std::string_view doing, std::string method, std::string path, Duration timeout,
                          std::string content_type = {}, std::string body = {});
   Task<std::unique_ptr<http::ResponseStream>> stream(std::string_view doing, std::string path);
+  // Sends a body piece by piece (empty: the end); the time is for all of it, and for the head of the answer.
+  Task<std::unique_ptr<http::ResponseStream>> send_stream(std::string_view doing, std::string path,
+                                                          std::string content_type,
+                                                          std::function<Task<std::string>()> more, Duration timeout);
 
   // Whatever is under way ends with Error(Cancelled), and so does all that is begun afterwards.
   void close();
@@ -37,6 +42,7 @@ class DockerEngine {
   Error unreachable(std::string_view doing, const Error& cause) const;
   Task<std::shared_ptr<http::Connection>> connect(Duration timeout);
   Task<http::Response> send(http::Request question);
+  Task<std::unique_ptr<http::ResponseStream>> open_stream(std::string what, http::Request question);
 
   Reactor& reactor_;
   http::Endpoint endpoint_;

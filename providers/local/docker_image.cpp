@@ -43,27 +43,33 @@ std::string pull_error(std::string_view progress) {
   return "";
 }
 
+Task<std::string> find_image(DockerEngine& engine, std::string reference) {
+  parse_image(reference);
+  std::optional<Error> failure;
+  json::Value image;
+  try {
+    image = co_await engine.call("looking for the image " + reference, "GET", "/images/" + reference + "/json");
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) co_return digest_of(image);
+  if (failure->code() != ErrorCode::NotFound) throw *failure;
+  co_return "";
+}
+
 Task<std::string> ensure_image(DockerEngine& engine, std::string reference) {
   const ImageName name = parse_image(reference);
-  for (const bool pulled : {false, true}) {
-    std::optional<Error> failure;
-    json::Value image;
-    try {
-      image = co_await engine.call("looking for the image " + reference, "GET", "/images/" + reference + "/json");
-    } catch (const Error& error) {
-      failure = error;
-    }
-    if (!failure) co_return digest_of(image);
-    if (failure->code() != ErrorCode::NotFound || pulled) throw *failure;
-    log::Logger("docker-host").info("pulling an image", {{"image", reference}});
-    std::string query = "/images/create?fromImage=" + query_escape(name.from);
-    if (!name.tag.empty()) query += "&tag=" + query_escape(name.tag);
-    const std::string doing = "pulling the image " + reference;
-    const std::string progress = co_await engine.text(doing, "POST", query, kPullLimit);
-    if (const std::string error = pull_error(progress); !error.empty())
-      throw Error(ErrorCode::NotFound, doing + ": " + error);
-  }
-  co_return "";
+  if (std::string here = co_await find_image(engine, reference); !here.empty()) co_return here;
+  log::Logger("docker-host").info("pulling an image", {{"image", reference}});
+  std::string query = "/images/create?fromImage=" + query_escape(name.from);
+  if (!name.tag.empty()) query += "&tag=" + query_escape(name.tag);
+  const std::string doing = "pulling the image " + reference;
+  const std::string progress = co_await engine.text(doing, "POST", query, kPullLimit);
+  if (const std::string error = pull_error(progress); !error.empty())
+    throw Error(ErrorCode::NotFound, doing + ": " + error);
+  std::string pulled = co_await find_image(engine, reference);
+  if (pulled.empty()) throw Error(ErrorCode::NotFound, doing + ": Docker said it was done, but the image is not there");
+  co_return pulled;
 }
 
 }  // namespace gantry::providers::local

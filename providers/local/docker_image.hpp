@@ -19,6 +19,8 @@ ImageName parse_image(std::string_view reference);
 // The error in the progress report of a pull or an import; empty: it succeeded.
 std::string pull_error(std::string_view progress);
 
+// The digest of an image that is here, as ensure_image() says it; empty when it is not.
+Task<std::string> find_image(DockerEngine& engine, std::string reference);
 // Pulls the image when it is not here. The registry's digest ("nginx@sha256:...") when it is known, else that of the
 // image as it is here ("sha256:..."). Error(NotFound) when there is none.
 Task<std::string> ensure_image(DockerEngine& engine, std::string reference);

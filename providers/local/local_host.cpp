@@ -37,6 +37,7 @@ LocalHost::~LocalHost() = default;
 
 Task<> LocalHost::open() {
   const std::string id = co_await blocking_.run(reactor_, [folder = options_.folder] { return host_id_of(folder); });
+  id_ = id;
   processes_ = std::make_unique<ProcessHost>(
       reactor_, blocking_, ports_,
       ProcessHost::Options{.folder = options_.folder, .supervisor_program = options_.supervisor_program});

@@ -36,6 +36,8 @@ class LocalHost final : public WorkloadHost {
   Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void on_change(OnChange callback) override;
 
+  // What its containers are marked with. Known after open().
+  const std::string& id() const { return id_; }
   // DIR/volumes/<namespace>/<app>/<name>. Error(Invalid) for names that would lead elsewhere.
   std::string volume_folder(const std::string& ns, const std::string& app, const std::string& name) const;
 
@@ -46,6 +48,7 @@ class LocalHost final : public WorkloadHost {
   Blocking& blocking_;
   Options options_;
   PortBook ports_;
+  std::string id_;
   std::unique_ptr<ProcessHost> processes_;
   std::unique_ptr<DockerHost> containers_;
   OnChange listener_;

@@ -81,6 +81,13 @@ std::vector<std::string> names_in(const std::string& path) {
   return names;
 }
 
+bool older_than(const std::string& path, Duration age, WallTime now) {
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return false;
+  const auto changed = std::chrono::seconds(found.st_mtim.tv_sec) + std::chrono::nanoseconds(found.st_mtim.tv_nsec);
+  return now - WallTime(std::chrono::duration_cast<WallTime::duration>(changed)) > age;
+}
+
 void remove_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/clock.hpp"
+
 namespace gantry::providers::local {
 
 class Fd {
@@ -42,6 +44,8 @@ int write_all(int fd, std::string_view bytes);
 
 // Names in a folder, sorted, without "." and ".."; none when it is not there.
 std::vector<std::string> names_in(const std::string& path);
+// Whether what is there was last changed so long before `now`. False when it is not there.
+bool older_than(const std::string& path, Duration age, WallTime now);
 // The folder and all in it; never follows a link. Absent is fine. Throws Error(Internal).
 void remove_folder(const std::string& path);
 

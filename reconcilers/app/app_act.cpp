@@ -18,6 +18,13 @@ const object::Resource& releases_resource() {
 }
 
 constexpr std::size_t kEvidenceLines = 200;
+
+// What was made of the source, and is found again by.
+void set_artifact(const SourceSeen& work, json::Object& spec) {
+  if (!work.builds) return;
+  if (!work.built.image.empty()) spec.set("imageDigest", work.built.image);
+  if (work.build.kind != providers::BuildSpec::Kind::Pull) spec.set("buildKey", work.built.key);
+}
 // Far below what the schema and the store take: ten Releases keep theirs.
 constexpr std::size_t kEvidenceBytes = 128 << 10;
 
@@ -35,13 +42,8 @@ std::string evidence_of(std::string_view log) {
 Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
                           runtime::Notes& notes) {
   const auto& seen = static_cast<const AppSeen&>(what);
-  if (action.type == "copy") {
-    co_await parts_.code.stage(action.target, action.after.as_string());
-  } else if (action.type == "image") {
-    const auto servers = servers_of(seen.pod_template, subject.key().ns);
-    if (servers.empty()) co_await parts_.host.ensure_image(action.target);
-    for (const auto& server : servers) co_await parts_.host.ensure_image_on(server, action.target);
-    co_await make_release(subject, seen, action, notes);
+  if (action.type == "copy" || action.type == "build" || action.type == "image") {
+    co_await act_on_source(subject, seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Create) {
     co_await make_release(subject, seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Update) {
@@ -80,24 +82,19 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
   if (choice.copy) {
     spec.set("template", choice.copy->pod_template);
     spec.set("sourceDigest", choice.copy->source_digest);
+    if (!choice.copy->source_revision.empty()) spec.set("sourceRevision", choice.copy->source_revision);
+    if (!choice.copy->image_digest.empty()) spec.set("imageDigest", choice.copy->image_digest);
+    if (!choice.copy->build_key.empty()) spec.set("buildKey", choice.copy->build_key);
     spec.set("specHash", choice.copy->spec_hash);
     spec.set("configHash", choice.copy->config_hash);
     spec.set("heldFor", seen.spec_hash);
   } else {
-    std::string digest = seen.source_digest;
-    if (const json::Value* image = subject.json.at({"spec", "source", "image", "ref"}); image && digest.empty())
-      digest = co_await parts_.host.ensure_image_on(server_of_slot(seen.pod_template, subject.key().ns, 0),
-                                                    image->as_string());
-    const std::string written = json::dump(seen.pod_template) + "\n" + digest;
     spec.set("template", seen.pod_template);
-    spec.set("sourceDigest", digest);
-    spec.set("specHash", digest == seen.source_digest ? seen.spec_hash : sha256(written));
-    json::Object values;
-    for (const auto& [name, value] : seen.environment.values) values.set(name, value.reveal());
-    spec.set("configHash",
-             digest == seen.source_digest
-                 ? seen.config_hash
-                 : hmac_sha256(parts_.hash_key, written + "\n" + json::dump(json::Value(std::move(values)))));
+    spec.set("sourceDigest", seen.source_digest);
+    if (!seen.work.revision.empty()) spec.set("sourceRevision", seen.work.revision);
+    set_artifact(seen.work, spec);
+    spec.set("specHash", seen.spec_hash);
+    spec.set("configHash", seen.config_hash);
   }
   // Each release says which rollback was the last to be obeyed, so that it is known when the history has lost the one
   // that obeyed it.
@@ -180,11 +177,21 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     if (!words || !words->is_array()) continue;
     for (const auto& word : words->as_array()) spec.command.push_back(word.as_string());
   }
-  if (const json::Value* image = pod_template.at({"source", "image", "ref"})) spec.image = image->as_string();
+  if (const json::Value* image = pod_template.at({"source", "image", "ref"})) {
+    // By digest: wherever the tag has moved since, each instance of a release is the same.
+    spec.image = release.source_digest.empty() ? image->as_string() : release.source_digest;
+  }
   spec.server = server_of_slot(pod_template, subject.key().ns, slot);
-  spec.working_directory = parts_.code.staged(release.source_digest);
-  spec.code_folder = spec.working_directory;
-  if (!spec.code_folder.empty()) spec.code_digest = release.source_digest;
+  spec.working_directory = parts_.sources.staged(release.source_digest);
+  if (!release.build_key.empty()) {
+    if (spec.runtime == providers::InstanceSpec::Runtime::Docker)
+      spec.image = providers::built_image(subject.key().ns, subject.key().name, release.build_key);
+    else
+      spec.working_directory = parts_.builder.built_folder(release.build_key);
+  } else if (spec.runtime == providers::InstanceSpec::Runtime::Process) {
+    spec.code_folder = spec.working_directory;
+    if (!spec.code_folder.empty()) spec.code_digest = release.source_digest;
+  }
   if (const std::string inside = pod_template.string_or("workingDirectory"); !inside.empty()) {
     spec.working_directory =
         inside.starts_with('/') || spec.working_directory.empty() ? inside : spec.working_directory + "/" + inside;

@@ -26,8 +26,11 @@ std::string environment_text(const Environment& environment) {
 
 AppReconciler::AppReconciler(Parts parts)
     : parts_(std::move(parts)), health_(parts_.reactor, parts_.probe, [this](const std::string& uid) { wake(uid); }) {
-  parts_.host.on_change([this](const std::string& uid) { wake(uid); });
-  if (parts_.router) parts_.router->on_change([this](const std::string& uid) { wake(uid); });
+  const auto changed = [this](const std::string& uid) { wake(uid); };
+  parts_.host.on_change(changed);
+  parts_.sources.on_change(changed);
+  parts_.builder.on_change(changed);
+  if (parts_.router) parts_.router->on_change(changed);
 }
 
 void AppReconciler::wake(const std::string& uid) {
@@ -48,7 +51,7 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
     seen->pod_template = template_of(subject.json);
     seen->environment =
         co_await resolve_environment(parts_.client, parts_.kinds, seen->pod_template, subject.json, subject.key().ns);
-    co_await observe_source(subject.json, *seen);
+    co_await observe_source(subject, *seen);
     const std::string written = spec_text(seen->pod_template, seen->source_digest);
     seen->spec_hash = sha256(written);
     seen->config_hash = hmac_sha256(parts_.hash_key, written + "\n" + environment_text(seen->environment));
@@ -65,34 +68,13 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
   }
   co_await observe_routes(subject, *seen);
   co_await observe_instances(subject, *seen);
-  if (!subject.meta().deleting) observe_schedules(subject, *seen);
+  if (subject.meta().deleting) {
+    parts_.builder.keep_only_build(subject.meta().uid, "");
+    co_return seen;
+  }
+  co_await observe_build(subject, *seen);
+  observe_schedules(subject, *seen);
   co_return seen;
-}
-
-Task<> AppReconciler::observe_source(const json::Value& app, AppSeen& seen) {
-  const json::Value* code = app.at({"spec", "source", "code", "path"});
-  const json::Value* image = app.at({"spec", "source", "image", "ref"});
-  if (code) {
-    try {
-      seen.source_digest = co_await parts_.code.digest(code->as_string());
-      seen.source_ready = !parts_.code.staged(seen.source_digest).empty();
-    } catch (const Error& error) {
-      seen.source_problem = error.message();
-    }
-    co_return;
-  }
-  if (!image) {
-    seen.source_ready = true;
-    co_return;
-  }
-  // A tag is resolved once, for the release that first uses it; a moved tag is no reason to change what runs.
-  for (auto release = seen.releases.rbegin(); release != seen.releases.rend(); ++release) {
-    const json::Value* ref = release->pod_template.at({"source", "image", "ref"});
-    if (!ref || !(*ref == *image) || release->source_digest.empty()) continue;
-    seen.source_digest = release->source_digest;
-    seen.source_ready = true;
-    break;
-  }
 }
 
 Task<> AppReconciler::observe_releases(const runtime::Subject& subject, AppSeen& seen) {

@@ -66,6 +66,7 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
   } else {
     plan_release(subject, seen, plan);
   }
+  if (!plan.blocked) plan_rebuild(subject, seen, plan);
   if (plan.actions.empty() && seen.choice.run) {
     plan_routes(seen, plan);
     plan_instances(subject, seen, plan);
@@ -74,32 +75,14 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
   if (plan.actions.empty()) plan_hook(subject, seen, plan);
   if (plan.actions.empty() && seen.choice.run) plan_scaling(subject, seen, plan);
   if (plan.actions.empty()) plan_schedules(subject, seen, plan);
+  if (seen.work.look_again)
+    plan.look_again = plan.look_again ? std::min(*plan.look_again, *seen.work.look_again) : seen.work.look_again;
   return plan;
 }
 
 void AppReconciler::plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan) {
   if (!seen.choice.make) return;
-  const json::Value* code = subject.json.at({"spec", "source", "code", "path"});
-  const json::Value* image = subject.json.at({"spec", "source", "image", "ref"});
-  if (!seen.choice.copy && !seen.source_ready && code) {
-    plan.actions.push_back({Verb::Run,
-                            "copy",
-                            code->as_string(),
-                            "the code folder is copied, so that editing it does not change what runs",
-                            {},
-                            seen.source_digest,
-                            false,
-                            {}});
-  } else if (!seen.choice.copy && !seen.source_ready && image) {
-    plan.actions.push_back({Verb::Run,
-                            "image",
-                            image->as_string(),
-                            "the image is made present and its tag resolved to a digest",
-                            {},
-                            {},
-                            false,
-                            {}});
-  }
+  if (!plan_source(subject, seen, plan)) return;
   const ReleaseView* newest = seen.releases.empty() ? nullptr : &seen.releases.back();
   const json::Value& after = seen.choice.copy ? seen.choice.copy->pod_template : seen.pod_template;
   std::string reason = seen.choice.cause;

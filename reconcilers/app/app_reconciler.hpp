@@ -13,7 +13,9 @@
 #include "controller/base/random.hpp"
 #include "controller/object/kind.hpp"
 #include "controller/runtime/reconciler.hpp"
+#include "providers/builder.hpp"
 #include "providers/router.hpp"
+#include "providers/sources.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/rollout.hpp"
@@ -21,17 +23,6 @@
 #include "reconcilers/app/schedule.hpp"
 
 namespace gantry::reconcilers::app {
-
-// Code folders, made ready to run: hashed, and copied so that editing the folder does not change a running release.
-class CodeFolders {
- public:
-  virtual ~CodeFolders() = default;
-  // "sha256:..." of the folder's content. Error(NotFound) when it is not there.
-  virtual Task<std::string> digest(std::string path) = 0;
-  // Where the copy with this digest lies; empty when it has not been made.
-  virtual std::string staged(const std::string& digest) const = 0;
-  virtual Task<> stage(std::string path, std::string digest) = 0;
-};
 
 struct AppSeen;
 
@@ -42,7 +33,8 @@ class AppReconciler final : public runtime::Reconciler {
     api::Client& client;
     const object::KindTable& kinds;
     providers::WorkloadHost& host;
-    CodeFolders& code;
+    providers::Sources& sources;
+    providers::Builder& builder;
     HealthMonitor::Probe probe;
     // Keys the hash over environment values, so that a Release does not let anybody guess a Secret.
     std::string hash_key;
@@ -64,7 +56,10 @@ class AppReconciler final : public runtime::Reconciler {
 
  private:
   void wake(const std::string& uid);
-  Task<> observe_source(const json::Value& app, AppSeen& seen);
+  Task<> observe_source(const runtime::Subject& subject, AppSeen& seen);
+  Task<std::optional<providers::CodeSource>> code_source(const runtime::Subject& subject);
+  Task<> observe_build(const runtime::Subject& subject, AppSeen& seen);
+  bool image_is_gone(const AppSeen& seen) const;
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
   // While the release to run waits for its hook, the one before takes its place.
@@ -78,6 +73,8 @@ class AppReconciler final : public runtime::Reconciler {
   void measure_progress(const runtime::Subject& subject, AppSeen& seen);
   void choose_served(AppSeen& seen) const;
 
+  bool plan_source(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_rebuild(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
@@ -87,6 +84,8 @@ class AppReconciler final : public runtime::Reconciler {
   void plan_schedules(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   runtime::Plan plan_removal(const AppSeen& seen);
 
+  Task<> act_on_source(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
+  runtime::Condition built_condition(const AppSeen& seen) const;
   Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                       runtime::Notes& notes);
   Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
@@ -134,6 +133,7 @@ class AppReconciler final : public runtime::Reconciler {
     object::Key key;
     ProgressMemory progress;
     LoadMemory load;
+    std::pair<std::string, std::string> pulled;  // on Servers: a reference, and its digest
     std::map<SlotKey, SlotMemory> slots;
     // By schedule; and the ids of ended runs that were told.
     std::map<std::string, StartFailure> failed_runs;

@@ -139,12 +139,7 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
           : Condition{"Available", "False", "TooFewReplicas",
                       std::to_string(seen.rollout.available) + " of " + std::to_string(needed) + " replicas serve"});
 
-  const bool source_known = !seen.source_digest.empty() || seen.source_ready;
-  report.conditions.push_back(
-      !seen.source_problem.empty() ? Condition{"Built", "False", "SourceNotFound", seen.source_problem}
-      : source_known               ? Condition{"Built", "True", "SourceReady",
-                                 seen.source_digest.empty() ? "nothing to build" : seen.source_digest}
-                                   : Condition{"Built", "Unknown", "Pending", "the source has not been looked at yet"});
+  report.conditions.push_back(built_condition(seen));
 
   // Stored and shown, and honest about it: what other parts of the house will act upon.
   if (!parts_.router && subject.json.at({"spec", "routes"})) {

@@ -15,6 +15,7 @@
 #include "reconcilers/app/routes.hpp"
 #include "reconcilers/app/scaling.hpp"
 #include "reconcilers/app/schedule.hpp"
+#include "reconcilers/app/source_seen.hpp"
 
 namespace gantry::reconcilers::app {
 
@@ -63,7 +64,8 @@ struct AppSeen final : runtime::Seen {
   // The source: a digest when it is known, a problem when it cannot be had.
   std::string source_digest;
   std::string source_problem;
-  bool source_ready = false;  // staged, or the image is here
+  bool source_ready = false;  // fetched, and built where that is needed
+  SourceSeen work;
 
   std::vector<ReleaseView> releases;
   Choice choice;

@@ -125,15 +125,12 @@ std::optional<std::pair<std::string, std::string>> unsupported(const json::Value
                      "spec.placement." + field + ": this build places Apps on Servers by name; use placement.servers"};
     }
   }
-  if (source && source->find("git")) {
-    return Problem{
-        "SourceNotSupported",
-        "spec.source.git: this build deploys from image and code; check the repository out and use source.code"};
-  }
-  if (docker && source && source->find("code")) {
-    return Problem{"SourceNotSupported",
-                   "spec.source.code with runtime docker needs an image build, which this build does not do; use "
-                   "runtime: process, or source.image"};
+  if (!servers_of(spec, "").empty() && source && !source->find("image")) {
+    const json::Value* build = spec.find("build");
+    if (docker || (build && (!build->string_or("command").empty() || build->string_or("preset") == "python")))
+      return Problem{"SourceNotSupported",
+                     "what is built here is not carried to Servers yet; use source.image, or runtime: process without "
+                     "a build, or leave placement out"};
   }
   if (!docker && source && source->find("image")) {
     return Problem{"SourceNotSupported", "spec.source.image runs in containers only; set runtime: docker"};

@@ -12,6 +12,11 @@ json::Value template_of(const json::Value& app) {
                             "ports", "resources", "volumes", "stopGraceSeconds", "hooks", "placement"}) {
     if (const json::Value* value = spec ? spec->find(field) : nullptr) made.set(field, *value);
   }
+  // How and how often it is asked for does not change what it is.
+  json::Value* source = made.find("source");
+  if (json::Value* git = source ? source->find("git") : nullptr; git && git->is_object()) {
+    for (const auto* field : {"interval", "secretRef"}) git->as_object().erase(field);
+  }
   // Changing it asks for new instances of the same thing.
   if (const json::Value* restarted = app.at({"metadata", "annotations", "gantry.dev/restarted-at"}))
     made.set("restartedAt", *restarted);
@@ -29,6 +34,9 @@ ReleaseView read_release(const object::Object& object) {
     view.held_for = spec->string_or("heldFor");
     view.rollback_request = spec->string_or("rollbackRequest");
     view.source_digest = spec->string_or("sourceDigest");
+    view.source_revision = spec->string_or("sourceRevision");
+    view.image_digest = spec->string_or("imageDigest");
+    view.build_key = spec->string_or("buildKey");
     if (const json::Value* pod_template = spec->find("template")) view.pod_template = *pod_template;
   }
   if (const json::Value* status = json.find("status")) {
@@ -63,6 +71,10 @@ const ReleaseView* last_good_before(const std::vector<ReleaseView>& releases, co
 Choice choose_release(const Wanted& wanted, const std::vector<ReleaseView>& releases) {
   Choice choice;
   const ReleaseView* newest = releases.empty() ? nullptr : &releases.back();
+  choice.run = newest;
+  if (newest && newest->phase == "Failed" && wanted.auto_rollback) {
+    if (const ReleaseView* good = last_good_before(releases, *newest)) choice.run = good;
+  }
   choice.revision = newest ? newest->revision + 1 : 1;
 
   const bool asked = !wanted.rollback_to.empty();
@@ -91,10 +103,6 @@ Choice choose_release(const Wanted& wanted, const std::vector<ReleaseView>& rele
     choice.cause =
         newest->spec_hash == wanted.spec_hash ? "a Secret or ConfigMap it uses has changed" : "the spec has changed";
     return choice;
-  }
-  choice.run = newest;
-  if (newest->phase == "Failed" && wanted.auto_rollback) {
-    if (const ReleaseView* good = last_good_before(releases, *newest)) choice.run = good;
   }
   return choice;
 }

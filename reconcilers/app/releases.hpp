@@ -23,8 +23,11 @@ struct ReleaseView {
   std::string held_for;     // a rollback's: the spec_hash it stands in for, so that a repeated sync does not undo it
   std::string rollback_request;  // the last one that was obeyed when this was made: the annotation's value
   std::string source_digest;
-  std::string phase;   // "", Progressing, Active, Superseded, Failed
-  std::string reason;  // Failed: why
+  std::string source_revision;  // the commit
+  std::string image_digest;
+  std::string build_key;  // empty: nothing was built
+  std::string phase;      // "", Progressing, Active, Superseded, Failed
+  std::string reason;     // Failed: why
   json::Value pod_template;
   WallTime created{};
 
@@ -40,7 +43,7 @@ struct Wanted {
 };
 
 struct Choice {
-  // The release that should run. Null: one must be made first.
+  // The release that should run; with `make`, the one that goes on until the new one is there. Null: there is none yet.
   const ReleaseView* run = nullptr;
   // To be made: from the App's own template, or as a copy of `copy`.
   bool make = false;

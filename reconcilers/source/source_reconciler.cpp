@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "controller/base/base64.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "controller/base/parallel.hpp"
 #include "controller/base/yaml.hpp"
 #include "crds/local_paths.hpp"
+#include "reconcilers/git_credentials.hpp"
 
 namespace gantry::reconcilers::source {
 
@@ -76,14 +76,6 @@ std::size_t line_of(const std::string& folder, const Manifest& manifest, const E
   return manifest.line;
 }
 
-std::string decoded(const json::Value* secret, const char* key) {
-  const json::Value* value = secret ? secret->at({"data", key}) : nullptr;
-  if (!value || !value->is_string()) return {};
-  std::string out = base64_decode(value->as_string()).value_or(std::string());
-  log::redact(out);
-  return out;
-}
-
 }  // namespace
 
 SourceReconciler::SourceReconciler(Parts parts) : parts_(std::move(parts)) {}
@@ -91,23 +83,6 @@ SourceReconciler::~SourceReconciler() = default;
 
 object::KindPtr SourceReconciler::kind_of(const Identity& identity) const {
   return parts_.kinds.find_kind(identity.api_version, identity.kind);
-}
-
-Task<GitCredentials> SourceReconciler::credentials_of(const runtime::Subject& subject) {
-  GitCredentials credentials;
-  const json::Value* name = subject.json.at({"spec", "git", "secretRef", "name"});
-  if (!name) co_return credentials;
-  const auto object =
-      co_await parts_.client.find({object::Resource::of("", "secrets"), subject.key().ns, name->as_string()});
-  if (!object)
-    throw Error(ErrorCode::NotFound, "Secret \"" + name->as_string() + "\" of spec.git.secretRef does not exist");
-  const json::Value secret = object->decode();
-  credentials.username = decoded(&secret, "username");
-  std::string password = decoded(&secret, "password");
-  if (password.empty()) password = decoded(&secret, "token");
-  credentials.password = Secret(std::move(password));
-  credentials.ssh_private_key = Secret(decoded(&secret, "ssh-privatekey"));
-  co_return credentials;
 }
 
 Task<std::string> SourceReconciler::folder_of(const runtime::Subject& subject, Memory& memory, SourceSeen& seen) {
@@ -124,7 +99,9 @@ Task<std::string> SourceReconciler::folder_of(const runtime::Subject& subject, M
   const std::string of = url + "#" + ref;
   const bool due = memory.checkout_of != of || parts_.reactor.now() - memory.fetched >= git_interval(subject);
   if (due) {
-    const GitCredentials credentials = co_await credentials_of(subject);
+    const json::Value* secret = subject.json.at({"spec", "git", "secretRef", "name"});
+    const GitCredentials credentials = co_await git_credentials(
+        parts_.client, subject.key().ns, secret ? secret->as_string() : std::string(), "spec.git.secretRef");
     const std::string directory = files::join(parts_.directory, subject.meta().uid);
     std::optional<Error> failure;
     try {

@@ -69,7 +69,6 @@ class SourceReconciler final : public runtime::Reconciler {
   };
 
   Task<std::string> folder_of(const runtime::Subject& subject, Memory& memory, SourceSeen& seen);
-  Task<providers::source::GitCredentials> credentials_of(const runtime::Subject& subject);
   Task<std::vector<Held>> read_inventory(const runtime::Subject& subject);
   Task<> apply_one(const runtime::Subject& subject, const Manifest& manifest, const std::string& folder,
                    Memory& memory);

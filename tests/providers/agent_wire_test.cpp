@@ -81,7 +81,8 @@ TEST(AgentWire, OpensTheEnvelope) {
 }
 
 TEST(AgentWire, DoesNotTakeAnybodyForAnAgent) {
-  for (const auto* body : {"<html>Welcome</html>", "{}", "[]", "", R"({"success":"yes"})", R"({"success":true,"data":[]})"}) {
+  for (const auto* body :
+       {"<html>Welcome</html>", "{}", "[]", "", R"({"success":"yes"})", R"({"success":true,"data":[]})"}) {
     try {
       open_envelope("web-1", 200, body);
       FAIL() << body;

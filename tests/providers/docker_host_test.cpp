@@ -1,20 +1,13 @@
 // A real dockerd of our own, and real containers from an image that is nothing but busybox.
 #include "providers/local/docker_host.hpp"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
-#include <csignal>
-
 #include "controller/base/files.hpp"
 #include "providers/local/docker_format.hpp"
 #include "providers/local/docker_image.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
+#include "tests/providers/docker_daemon.hpp"
 #include "tests/providers/machine.hpp"
-
-extern char** environ;
 
 namespace gantry::providers::local {
 namespace {
@@ -25,73 +18,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 using State = Instance::State;
-
-constexpr const char* kImage = "gantry-test/busybox:1";
-
-class Daemon {
- public:
-  // Empty when it runs; else why it does not.
-  std::string start() {
-    if (::geteuid() != 0) return "only root can start dockerd";
-    if (::system("command -v dockerd >/dev/null 2>&1") != 0) return "dockerd is not installed (Debian: docker.io)";
-    if (::access("/bin/busybox", X_OK) != 0 && ::access("/usr/bin/busybox", X_OK) != 0)
-      return "busybox is not installed (Debian: busybox-static)";
-    const Fd log(::open((dir_ / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, log.get(), 1);
-    ::posix_spawn_file_actions_adddup2(&actions, log.get(), 2);
-    std::vector<std::string> words = {"dockerd", "--data-root",        dir_ / "root", "--exec-root", dir_ / "exec",
-                                      "-H",      "unix://" + socket(), "--pidfile",   dir_ / "pid"};
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const int error = ::posix_spawnp(&pid_, "dockerd", &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) return "dockerd cannot be started: " + errno_text(error);
-    DockerEngine engine(machine_.reactor, socket());
-    std::string answer;
-    const bool up = machine_.until(
-        [&] {
-          if (::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
-          answer = machine_.error_of(engine.call("asking", "GET", "/info"));
-          return pid_ == 0 || answer == "(no error)";
-        },
-        std::chrono::seconds(20));
-    if (!up || pid_ == 0) return "dockerd does not come up here (" + answer + "); the end of its log:\n" + tail();
-    return import_image(engine);
-  }
-
-  ~Daemon() { stop(); }
-  void stop() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-  std::string socket() const { return dir_ / "docker.sock"; }
-  bool running() const { return pid_ > 0; }
-
- private:
-  std::string import_image(DockerEngine& engine) {
-    const std::string make = "set -e; cd " + dir_.path() +
-                             "; mkdir -p image/bin image/tmp; cp $(command -v busybox) image/bin/busybox; "
-                             "ln -sf busybox image/bin/sh; tar -C image -cf image.tar .";
-    if (::system(make.c_str()) != 0) return "the test image cannot be made";
-    const std::string answer =
-        machine_.await(engine.text("importing", "POST", "/images/create?fromSrc=-&repo=gantry-test/busybox&tag=1",
-                                   std::chrono::minutes(1), "application/x-tar", dir_.read("image.tar")));
-    return pull_error(answer);
-  }
-  std::string tail() const {
-    const std::string all = dir_.read("log");
-    return all.substr(all.size() > 2000 ? all.size() - 2000 : 0);
-  }
-
-  Folder dir_;
-  Machine machine_;
-  pid_t pid_ = 0;
-};
 
 class DockerHostTest : public testing::Test {
  protected:

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "providers/builder.hpp"
+#include "providers/sources.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "tests/world/world.hpp"
 
@@ -196,10 +198,57 @@ class Proxy final : public providers::Router {
   Machine& machine_;
 };
 
-struct Code final : CodeFolders {
-  Task<std::string> digest(std::string) override { co_return "sha256:code"; }
-  std::string staged(const std::string&) const override { return "/code"; }
-  Task<> stage(std::string, std::string) override { co_return; }
+// Code that lies ready; what it is can be changed.
+struct Code final : providers::Sources {
+  Task<providers::CodeFound> look(providers::CodeSource source) override {
+    last = source;
+    providers::CodeFound found = now;
+    co_return found;
+  }
+  std::string staged(const std::string& digest) const override { return digest.empty() ? "" : "/code"; }
+  Task<> stage(providers::CodeSource, std::string) override { co_return; }
+  void on_change(OnChange callback) override { listeners.push_back(std::move(callback)); }
+
+  providers::CodeFound now{.digest = "sha256:code", .staged = true};
+  providers::CodeSource last;
+  std::vector<OnChange> listeners;
+};
+
+// Builds end when the test says so.
+struct Shop final : providers::Builder {
+  using Phase = providers::BuildState::Phase;
+  Task<providers::BuildState> look(providers::BuildSpec spec) override {
+    const std::string key = providers::key_of(spec);
+    co_return builds.contains(key) ? builds[key] : providers::BuildState{.key = key};
+  }
+  Task<> begin(providers::BuildSpec spec) override {
+    const std::string key = providers::key_of(spec);
+    builds[key] = {.phase = Phase::Running, .key = key, .message = "building"};
+    last = spec;
+    ++begun;
+    co_return;
+  }
+  void end(Phase phase, std::string message = {}) {
+    for (auto& [key, state] : builds) {
+      if (state.phase != Phase::Running) continue;
+      state.phase = phase;
+      state.message = message;
+      state.image = "sha256:built";
+      if (phase == Phase::Failed) state.retry_in = 60s;
+    }
+    for (const auto& listener : listeners) listener(last.owner_uid);
+  }
+  std::string built_folder(const std::string& key) const override { return "/built/" + key; }
+  void keep_only_build(const std::string&, const std::string&) override {}
+  void forget(const std::string& key) override { builds.erase(key); }
+  Task<std::unique_ptr<providers::LogReader>> build_log(std::string, bool) override { co_return nullptr; }
+  Task<> sweep(std::set<std::string>, Duration) override { co_return; }
+  void on_change(OnChange callback) override { listeners.push_back(std::move(callback)); }
+
+  std::map<std::string, providers::BuildState> builds;
+  providers::BuildSpec last;
+  int begun = 0;
+  std::vector<OnChange> listeners;
 };
 
 // What each controller process has of its own; the machine is shared. Kept until the world is gone, as the dead ones'
@@ -208,6 +257,7 @@ struct Parts {
   std::vector<std::unique_ptr<Host>> hosts;
   std::vector<std::unique_ptr<Proxy>> proxies;
   Code code;
+  Shop shop;
 };
 
 inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::optional<Fault> fault = {}) {
@@ -221,7 +271,8 @@ inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::option
         .client = process.client,
         .kinds = world.kinds,
         .host = *parts.hosts.back(),
-        .code = parts.code,
+        .sources = parts.code,
+        .builder = parts.shop,
         .probe = [&machine](providers::ProbeSpec) -> Task<providers::ProbeResult> {
           co_return providers::ProbeResult{machine.healthy, 200, machine.healthy ? "" : "503: not today"};
         },

@@ -25,6 +25,7 @@ int logs(Context& context) {
                         {"sinceSeconds", since},
                         {"timestamps", word("timestamps")},
                         {"previous", word("previous")},
+                        {"build", word("build")},
                         {"slot", flags.number("slot") ? flags.text("slot") : std::string()},
                         {"instance", flags.text("instance")},
                         {"run", flags.text("run")}});
@@ -54,6 +55,7 @@ Command logs_command() {
           "  gantry logs web -f --tail=20            # the last 20 lines, then what follows\n"
           "  gantry logs web --slot=1 --since=10m --timestamps\n"
           "  gantry logs web --run nightly           # of the schedule's newest run\n"
+          "  gantry logs web --build -f              # what the build writes\n"
           "  gantry logs web --previous              # of the instance before the last restart\n",
       .flags = {{.name = "follow", .letter = 'f', .help = "go on with what is written", .sourced = false},
                 {.name = "tail", .value = "N", .help = "only the last N lines; -1: all", .otherwise = "-1"},
@@ -62,6 +64,7 @@ Command logs_command() {
                 {.name = "slot", .value = "N", .help = "of one replica, from 0", .sourced = false},
                 {.name = "instance", .value = "ID", .help = "of one instance", .sourced = false},
                 {.name = "run", .value = "SCHEDULE", .help = "of the newest run of a schedule", .sourced = false},
+                {.name = "build", .help = "of its newest build instead", .sourced = false},
                 {.name = "previous", .letter = 'p', .help = "of instances that have ended", .sourced = false}},
       .run = logs,
   };

@@ -1,0 +1,74 @@
+#include "controller/app/app_sources.hpp"
+
+#include "controller/base/error.hpp"
+#include "controller/base/files.hpp"
+#include "controller/base/log.hpp"
+#include "controller/object/object.hpp"
+
+namespace gantry::app {
+namespace {
+
+constexpr Duration kSweepEvery = std::chrono::minutes(10);
+// What is younger may be about to be named by a Release.
+constexpr Duration kYoung = std::chrono::hours(1);
+
+}  // namespace
+
+AppSources::AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
+                       std::string data_dir, std::string docker_socket)
+    : loop_(loop),
+      client_(client),
+      sources_(loop, blocking, data_dir),
+      uploads_(loop, blocking, sources_, files::join(data_dir, "uploads")),
+      workshop_(loop, blocking, host, {.folder = data_dir, .docker_socket = std::move(docker_socket), .host_id = {}}),
+      ending_(loop),
+      gate_(loop) {}
+
+Task<> AppSources::open(std::string host_id) {
+  co_await sources_.open();
+  co_await workshop_.open(std::move(host_id));
+  loop_.spawn(sweep_for_ever(gate_.enter()));
+}
+
+Task<> AppSources::close() {
+  ending_.notify_all();
+  co_await gate_.close();
+  co_await workshop_.close();
+  co_await sources_.close();
+}
+
+Task<> AppSources::sweep_for_ever(Gate::Pass) {
+  while (!gate_.closed()) {
+    co_await ending_.wait_until(loop_.now() + kSweepEvery);
+    if (gate_.closed()) break;
+    try {
+      co_await sweep();
+    } catch (const Error& error) {
+      log::Logger("sources").warn("what is not needed any more could not be removed", {{"error", error.what()}});
+    }
+  }
+}
+
+Task<> AppSources::sweep() {
+  std::set<std::string> digests;
+  std::set<std::string> keys;
+  const auto text_at = [](const json::Value& object, std::initializer_list<std::string_view> path) {
+    const json::Value* value = object.at(path);
+    return value && value->is_string() ? value->as_string() : std::string();
+  };
+  for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "releases"), {})).items) {
+    const json::Value release = object->decode();
+    // An image's digest names no code; asking the store to keep it would be an error.
+    const std::string digest = text_at(release, {"spec", "sourceDigest"});
+    if (digest.starts_with("sha256:") && !release.at({"spec", "source", "image"})) digests.insert(digest);
+    keys.insert(text_at(release, {"spec", "buildKey"}));
+  }
+  for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "apps"), {})).items)
+    digests.insert(text_at(object->decode(), {"spec", "source", "code", "upload"}));
+  digests.erase("");
+  keys.erase("");
+  co_await sources_.keep_only(std::move(digests), kYoung);
+  co_await workshop_.sweep(std::move(keys), kYoung);
+}
+
+}  // namespace gantry::app

@@ -1,0 +1,43 @@
+// Where Apps come from on the controller's machine: sources, uploads and builds behind one door, with the broom that
+// removes what no Release names any more.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "controller/api/client.hpp"
+#include "controller/base/blocking.hpp"
+#include "controller/base/signal.hpp"
+#include "providers/local/workshop.hpp"
+#include "providers/source/source_store.hpp"
+#include "providers/source/upload_store.hpp"
+
+namespace gantry::app {
+
+class AppSources {
+ public:
+  AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
+             std::string data_dir, std::string docker_socket);
+
+  // After the host was opened. host_id: what it marks its containers with.
+  Task<> open(std::string host_id);
+  Task<> close();
+
+  providers::Sources& sources() { return sources_; }
+  providers::Builder& builder() { return workshop_; }
+  providers::source::UploadStore& uploads() { return uploads_; }
+
+ private:
+  Task<> sweep_for_ever(Gate::Pass pass);
+  Task<> sweep();
+
+  Reactor& loop_;
+  api::Client& client_;
+  providers::source::SourceStore sources_;
+  providers::source::UploadStore uploads_;
+  providers::local::Workshop workshop_;
+  Signal ending_;
+  Gate gate_;
+};
+
+}  // namespace gantry::app

@@ -1,0 +1,97 @@
+// Makes of an App's source what its instances run: an image (pulled, or built from code), or a folder (code after its
+// build command). Each making is known by a key of everything that decides its outcome, so what was made once is not
+// made again; it goes on in the background, one build at a time, and the App's owner is told when it ends. On the
+// loop's reactor.
+//
+// An image that was built here is carried to other hosts as a stream of bytes (ImageCarrier), without a registry.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/base/secret.hpp"
+#include "providers/workload_host.hpp"
+
+namespace gantry::providers {
+
+struct BuildSpec {
+  enum class Kind { Pull, Image, Folder };
+  Kind kind = Kind::Image;
+  std::string owner_uid;
+  std::string owner_namespace;
+  std::string owner_name;
+
+  std::string reference;  // Pull
+
+  std::string digest;      // of the source
+  std::string folder;      // its staged copy; nothing is written there
+  std::string preset;      // auto, or its name
+  std::string dockerfile;  // path in the source, or text; empty: "Dockerfile" if there is one, else the preset's
+  std::string command;
+  std::string output;
+  std::string node_version;
+  std::vector<std::string> start;  // the App's own command: what a generated image starts
+  int port = 0;                    // the first; what a generated health check asks
+  std::vector<std::pair<std::string, Secret>> env;
+  std::string env_digest;  // keyed, of env: the key of a build must not let anybody guess a Secret
+
+  std::int64_t memory_bytes = 2LL << 30;  // of everything that the build runs
+  Duration timeout = std::chrono::minutes(20);
+  std::string ask;  // a text that differs from that of a failed build asks to try again now
+};
+// 64 hex digits.
+std::string key_of(const BuildSpec& spec);
+// What the image that was built under the key is called, here and on each host that it is carried to.
+std::string built_image(const std::string& ns, const std::string& app, const std::string& key);
+
+struct BuildState {
+  enum class Phase { Absent, Running, Done, Failed };
+  Phase phase = Phase::Absent;
+  std::string key;
+  std::string image;    // Done: what to run, a digest; Folder: empty
+  std::string folder;   // Done, Folder
+  std::string message;  // Running: what is being done; Failed: why, and the last lines
+  WallTime began{};
+  WallTime ended{};
+  std::optional<Duration> retry_in;  // Failed: when it is Absent again
+};
+
+class Builder {
+ public:
+  virtual ~Builder() = default;
+
+  virtual Task<BuildState> look(BuildSpec spec) = 0;
+  // Returns at once. Does nothing for what runs already. Error(Invalid) for what can never be built, with what to do.
+  virtual Task<> begin(BuildSpec spec) = 0;
+  // Where what was built under the key lies, for runtime process.
+  virtual std::string built_folder(const std::string& key) const = 0;
+  // Ends the builds of that owner other than that of the key (empty: all of them).
+  virtual void keep_only_build(const std::string& owner_uid, const std::string& key) = 0;
+  // What was made under the key is not there any more, whatever look() believes.
+  virtual void forget(const std::string& key) = 0;
+  // What the owner's newest build wrote. Error(NotFound) when there is none.
+  virtual Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow) = 0;
+  // Removes what was made under other keys, and longer ago than that.
+  virtual Task<> sweep(std::set<std::string> keys, Duration younger) = 0;
+
+  using OnChange = std::function<void(const std::string& owner_uid)>;
+  virtual void on_change(OnChange callback) = 0;
+};
+
+// Images from one host to another: what one saves, the other loads.
+class ImageCarrier {
+ public:
+  virtual ~ImageCarrier() = default;
+  // Pieces of a tar; LogReader for its next() and close(). Error(NotFound): there is no such image.
+  virtual Task<std::unique_ptr<LogReader>> save_image(std::string image) = 0;
+  // `more` gives the pieces; empty: the end. Afterwards the image is here under the same digest. Error(Invalid) when
+  // what comes is no image.
+  virtual Task<> load_image(std::function<Task<std::string>()> more) = 0;
+};
+
+}  // namespace gantry::providers

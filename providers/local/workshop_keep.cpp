@@ -1,0 +1,168 @@
+// What the workshop keeps: logs, results, images; and what it carries to other hosts.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "controller/base/error.hpp"
+#include "controller/base/json.hpp"
+#include "providers/local/docker_format.hpp"
+#include "providers/local/docker_image.hpp"
+#include "providers/local/posix.hpp"
+#include "providers/local/workshop_job.hpp"
+
+namespace gantry::providers::local {
+namespace {
+
+constexpr std::size_t kPiece = 64 << 10;
+constexpr Duration kGlance = std::chrono::milliseconds(200);
+constexpr Duration kLoadLimit = std::chrono::minutes(30);
+constexpr Duration kCacheKept = std::chrono::hours(24 * 7);
+
+std::string read_piece(const std::string& path, std::int64_t offset) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) return "";
+  std::string piece(kPiece, '\0');
+  const auto got = ::pread(file.get(), piece.data(), piece.size(), offset);
+  piece.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return piece;
+}
+
+class StreamReader final : public LogReader {
+ public:
+  explicit StreamReader(std::unique_ptr<http::ResponseStream> stream) : stream_(std::move(stream)) {}
+  Task<std::string> next() override { return stream_->next(); }
+  void close() override { stream_->close(); }
+
+ private:
+  std::unique_ptr<http::ResponseStream> stream_;
+};
+
+}  // namespace
+
+// ---------------------------------------------------------------- logs
+
+// The file as far as it goes, and on while the build does.
+class Workshop::LogOfBuild final : public LogReader {
+ public:
+  LogOfBuild(Workshop& shop, JobPtr job, bool follow)
+      : shop_(shop), job_(std::move(job)), path_(shop.place_of(job_->state.key) + "/log"), follow_(follow) {}
+
+  Task<std::string> next() override {
+    while (!closed_) {
+      const bool over = !job_->running() || !follow_ || shop_.closing_;
+      std::string piece =
+          co_await shop_.blocking_.run(shop_.reactor_, [path = path_, at = offset_] { return read_piece(path, at); });
+      offset_ += static_cast<std::int64_t>(piece.size());
+      if (!piece.empty()) co_return piece;
+      if (over) break;
+      co_await job_->changed.wait_until(shop_.reactor_.now() + kGlance);
+    }
+    co_return "";
+  }
+  void close() override {
+    closed_ = true;
+    job_->changed.notify_all();
+  }
+
+ private:
+  Workshop& shop_;
+  JobPtr job_;
+  std::string path_;
+  bool follow_;
+  bool closed_ = false;
+  std::int64_t offset_ = 0;
+};
+
+Workshop::JobPtr Workshop::newest_of(const std::string& owner_uid) const {
+  JobPtr newest;
+  for (const auto& [key, job] : jobs_) {
+    if (job->owner_uid != owner_uid || job->kind == BuildSpec::Kind::Pull) continue;
+    if (!newest || newest->state.began < job->state.began) newest = job;
+  }
+  return newest;
+}
+
+Task<std::unique_ptr<LogReader>> Workshop::build_log(std::string owner_uid, bool follow) {
+  const JobPtr job = newest_of(owner_uid);
+  if (!job) throw Error(ErrorCode::NotFound, "nothing was built for this App, so there is no build log");
+  if (!job->instance.empty() && job->running()) {
+    LogQuery query;
+    query.follow = follow;
+    co_return co_await host_.logs(job->instance, query);
+  }
+  co_return std::make_unique<LogOfBuild>(*this, job, follow);
+}
+
+// ---------------------------------------------------------------- what goes
+
+Task<> Workshop::sweep(std::set<std::string> keys, Duration younger) {
+  const auto pass = gate_.enter();
+  const WallTime now = reactor_.clock().wall();
+  for (auto at = jobs_.begin(); at != jobs_.end();) {
+    const bool kept = keys.contains(at->first) || at->second->running() || now - at->second->state.ended < younger;
+    if (kept) {
+      keys.insert(at->first);
+      ++at;
+    } else {
+      at = jobs_.erase(at);
+    }
+  }
+  co_await blocking_.run(reactor_, [folder = options_.folder, keys, younger, now] {
+    for (const auto& key : names_in(folder + "/builds")) {
+      const std::string path = folder + "/builds/" + key;
+      if (!keys.contains(key) && older_than(path, younger, now)) remove_folder(path);
+    }
+    for (const auto& owner : names_in(folder + "/caches")) {
+      for (const auto& lock : names_in(folder + "/caches/" + owner)) {
+        const std::string path = folder + "/caches/" + owner + "/" + lock;
+        if (older_than(path, kCacheKept, now)) remove_folder(path);
+      }
+    }
+  });
+  const std::string filter = R"({"label":[")" + std::string(kHostLabel) + "=" + options_.host_id + R"("]})";
+  std::optional<Error> failure;
+  try {
+    const json::Value images =
+        co_await engine_.call("listing what was built", "GET", "/images/json?filters=" + query_escape(filter));
+    for (const auto& image : images.as_array()) {
+      const json::Value* labels = image.find("Labels");
+      const std::string key = labels ? labels->string_or("gantry.dev/build") : "";
+      const WallTime created{std::chrono::seconds(image.int_or("Created", 0))};
+      if (key.empty() || keys.contains(key) || now - created < younger) continue;
+      const json::Value* tags = image.find("RepoTags");
+      if (!tags || !tags->is_array()) continue;
+      for (const auto& tag : tags->as_array()) {
+        if (tag.as_string().starts_with("gantry.local/"))
+          co_await engine_.call("removing an old image", "DELETE", "/images/" + tag.as_string());
+      }
+    }
+  } catch (const Error& error) {
+    failure = error;  // Docker is away, or something still runs from the image: the next sweep sees to it
+  }
+  if (failure && failure->code() != ErrorCode::Unavailable)
+    log_.warn("an old image could not be removed", {{"error", failure->what()}});
+}
+
+// ---------------------------------------------------------------- carrying
+
+Task<std::unique_ptr<LogReader>> Workshop::save_image(std::string image) {
+  const auto pass = gate_.enter();
+  if ((co_await find_image(engine_, image)).empty())
+    throw Error(ErrorCode::NotFound, "the image " + image + " is not on this host");
+  co_return std::make_unique<StreamReader>(
+      co_await engine_.stream("saving the image " + image, "/images/" + image + "/get"));
+}
+
+Task<> Workshop::load_image(std::function<Task<std::string>()> more) {
+  const auto pass = gate_.enter();
+  const auto answer = co_await engine_.send_stream("loading an image", "/images/load?quiet=1", "application/x-tar",
+                                                   std::move(more), kLoadLimit);
+  std::string said;
+  for (std::string piece = co_await answer->next(); !piece.empty(); piece = co_await answer->next()) said += piece;
+  if (const std::string error = pull_error(said); !error.empty())
+    throw Error(ErrorCode::Invalid, "loading an image: " + error);
+}
+
+}  // namespace gantry::providers::local
