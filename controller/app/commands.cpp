@@ -85,6 +85,11 @@ Command controller_command() {
             .value = "PATH",
             .help = "the Docker Engine's socket",
             .otherwise = "/var/run/docker.sock"},
+           {.name = "reserve-memory",
+            .value = "SIZE",
+            .help = "of this machine, not for Apps' limits: 512Mi; else a tenth",
+            .otherwise = {}},
+           {.name = "reserve-cpu", .value = "CPU", .help = "the same of its processors: 200m; else none, and they may be promised twice", .otherwise = {}},
            {.name = "http-port", .value = "PORT", .help = "where routes are served", .otherwise = "80"},
            {.name = "https-port", .value = "PORT", .help = "where routes with TLS are", .otherwise = "443"},
            {.name = "caddy", .value = "PROGRAM", .help = "Caddy, which serves routes", .otherwise = "caddy"},
@@ -111,6 +116,8 @@ Command controller_command() {
         options.read_only = flags.on("read-only");
         options.open_metrics = flags.on("open-metrics");
         options.docker_socket = flags.text("docker-socket");
+        options.reserve_cpu = flags.text("reserve-cpu");
+        options.reserve_memory = flags.text("reserve-memory");
         options.http_port = port_of(flags, "http-port");
         options.https_port = port_of(flags, "https-port");
         options.caddy = flags.text("caddy");

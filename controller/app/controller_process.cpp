@@ -10,6 +10,7 @@
 #include "controller/api/local_client.hpp"
 #include "controller/app/admin_routes.hpp"
 #include "controller/app/app_checks.hpp"
+#include "controller/app/app_capacity.hpp"
 #include "controller/app/app_logs.hpp"
 #include "controller/app/app_sources.hpp"
 #include "controller/app/identity.hpp"
@@ -158,6 +159,7 @@ ControllerProcess::House::House(ControllerOptions given)
                .authority = identity.authority});
 
   runtime::refuse_cycles(*api, kinds, *store);
+  refuse_overcommitment(*api, *store, capacity_of_this_machine(options.reserve_cpu, options.reserve_memory));
   refuse_impossible_apps(*api, *store);
   api->set_planner(plane);
   api->add_metrics([this] { return plane->object_metrics(); });

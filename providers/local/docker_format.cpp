@@ -89,6 +89,7 @@ json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort
         {"Type", "bind"}, {"Source", volume.host_path}, {"Target", volume.mount_path}, {"ReadOnly", volume.read_only}});
   }
   json::Object host{
+      {"NetworkMode", network_name(spec.owner_uid)},
       {"RestartPolicy", json::Object{{"Name", "no"}}},  // restarts are ours, with their back-off and Events
       {"LogConfig",
        json::Object{{"Type", "json-file"},
@@ -160,6 +161,19 @@ Instance instance_of(const json::Value& container) {
 bool only_created(const json::Value& container) {
   const json::Value* state = container.find("State");
   return state && state->string_or("Status") == "created";
+}
+
+std::string network_name(const std::string& owner_uid) { return "gantry-" + owner_uid; }
+
+json::Value network_body(const InstanceSpec& spec, const std::string& host_id, const std::string& subnet) {
+  json::Object body{{"Name", network_name(spec.owner_uid)},
+                    {"CheckDuplicate", true},
+                    {"Labels", json::Object{{kHostLabel.data(), host_id},
+                                            {"gantry.dev/app", spec.owner_name},
+                                            {"gantry.dev/namespace", spec.owner_namespace},
+                                            {"gantry.dev/app-uid", spec.owner_uid}}}};
+  if (!subnet.empty()) body.set("IPAM", json::Object{{"Config", json::Array{json::Object{{"Subnet", subnet}}}}});
+  return body;
 }
 
 std::string query_escape(std::string_view text) { return percent_encode(text); }

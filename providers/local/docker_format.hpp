@@ -22,6 +22,11 @@ Instance instance_of(const json::Value& container);
 // Whether it was made and never started.
 bool only_created(const json::Value& container);
 
+// Each App's containers have a network of their own, so that Apps on one host cannot reach each other past their ports.
+std::string network_name(const std::string& owner_uid);
+// POST /networks/create. subnet: empty for Docker to choose.
+json::Value network_body(const InstanceSpec& spec, const std::string& host_id, const std::string& subnet);
+
 // Percent-encoded, for a query.
 std::string query_escape(std::string_view text);
 

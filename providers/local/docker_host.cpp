@@ -309,6 +309,7 @@ Task<> DockerHost::run(HeldPtr held, InstanceSpec spec) {
   const json::Value there =
       co_await engine_.call("looking for the container", "GET", "/containers/json" + filters(kInstanceLabel, spec.id));
   if (there.as_array().empty()) {
+    co_await make_network(spec);
     co_await make_container(held, spec);
   } else {
     held->instance.container_id = there.as_array()[0].string_or("Id");
@@ -449,6 +450,7 @@ Task<> DockerHost::remove(std::string id, bool logs_too) {
   });
   if (!held) co_return;
   held_.erase(id);
+  co_await remove_network(held->instance.owner_uid);
   tell(*held);
 }
 

@@ -71,6 +71,8 @@ class DockerHost final : public WorkloadHost {
   void lose(const HeldPtr& held);
   Task<> run(HeldPtr held, InstanceSpec spec);
   Task<> make_container(HeldPtr held, const InstanceSpec& spec);
+  Task<> make_network(const InstanceSpec& spec);
+  Task<> remove_network(std::string owner_uid);
   Task<> start_container(HeldPtr held);
   Task<> finish_start(HeldPtr held, Gate::Pass pass);
   void begin_stop(const HeldPtr& held);

@@ -327,5 +327,35 @@ TEST_F(DockerHostTest, ZzzTheDaemonsRestartIsSurvived) {
   EXPECT_EQ(instance("web-1-0-1").state, State::Running);
 }
 
+TEST_F(DockerHostTest, EachAppHasANetworkOfItsOwnAndItGoesWithTheApp) {
+  InstanceSpec web = shell("echo web > /tmp/page; exec /bin/busybox httpd -f -p 8000 -h /tmp", "web-1-0-0");
+  web.owner_uid = "uid-of-web";
+  web.ports = {{.name = "http", .port = 8000}};
+  InstanceSpec twin = web;
+  twin.id = "web-1-1-0";
+  InstanceSpec other = shell("exec /bin/busybox sleep 1000", "api-1-0-0");
+  other.owner_uid = "uid-of-api";
+  const Instance first = machine.await(host->start(web));
+  machine.await(host->start(twin));
+  const Instance second = machine.await(host->start(other));
+  DockerEngine engine(machine.reactor, daemon->socket());
+  const auto network = [&](const std::string& container) {
+    const json::Value seen = machine.await(engine.call("asking", "GET", "/containers/" + container + "/json"));
+    return seen.at({"NetworkSettings", "Networks"})->as_object().begin()->key;
+  };
+  EXPECT_EQ(network(first.container_id), "gantry-uid-of-web");
+  EXPECT_EQ(network(second.container_id), "gantry-uid-of-api");
+  for (const char* id : {"web-1-0-0", "web-1-1-0"}) {
+    machine.await(host->stop(id));
+    exited(id);
+    machine.await(host->remove(id, true));
+  }
+  const auto exists = [&](const std::string& name) {
+    return machine.error_of(engine.call("asking", "GET", "/networks/" + name)) == "(no error)";
+  };
+  EXPECT_FALSE(exists("gantry-uid-of-web")) << "it goes with the last of its App";
+  EXPECT_TRUE(exists("gantry-uid-of-api"));
+}
+
 }  // namespace
 }  // namespace gantry::providers::local
