@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -25,16 +26,19 @@ class Blocking {
     using T = std::invoke_result_t<F>;
     return from_callback<T>(reactor, [this, fn = std::move(fn)](Done<T> done) mutable {
       submit([fn = std::move(fn), done = std::move(done)]() mutable {
+        std::exception_ptr failure;
         try {
           if constexpr (std::is_void_v<T>) {
             fn();
-            done();
+            std::move(done)();
           } else {
-            done(fn());
+            std::move(done)(fn());
           }
         } catch (...) {  // carried back to the caller's thread
-          done(std::current_exception());
+          failure = std::current_exception();
         }
+        // Here and not in the catch, which would hold on to the exception until after it is said.
+        if (failure) std::move(done)(std::move(failure));
       });
     });
   }

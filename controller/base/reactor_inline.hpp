@@ -21,28 +21,35 @@ struct CallbackState {
 
 }  // namespace detail
 
-// The promise side of from_callback(). Copies share one outcome; the first to speak wins.
+// The promise side of from_callback(). Copies share one outcome; the first to speak wins. Speaking through an rvalue
+// hands the share over with the word: a helper thread that stays on does not destroy what it gave to the reactor.
 template <class T>
 class Done {
  public:
   explicit Done(std::shared_ptr<detail::CallbackState<T>> state) : state_(std::move(state)) {}
 
-  void operator()(std::exception_ptr failure) const { settle(std::move(failure)); }
-  template <class U = T>
-    requires(!std::is_void_v<U>)
-  void operator()(U value) const {
-    settle(std::move(value));
+  template <class Self>
+  void operator()(this Self&& self, std::exception_ptr failure) {
+    settle(std::forward<Self>(self).state_, std::move(failure));
   }
-  void operator()() const
+  template <class Self, class U = T>
+    requires(!std::is_void_v<U>)
+  void operator()(this Self&& self, U value) {
+    settle(std::forward<Self>(self).state_, std::move(value));
+  }
+  template <class Self>
+  void operator()(this Self&& self)
     requires(std::is_void_v<T>)
   {
-    settle(detail::Unit{});
+    settle(std::forward<Self>(self).state_, detail::Unit{});
   }
 
  private:
   template <class V>
-  void settle(V value) const {
-    state_->reactor->post([state = state_, value = std::move(value)]() mutable {
+  static void settle(std::shared_ptr<detail::CallbackState<T>> state, V value) {
+    if (!state) return;  // has spoken
+    Reactor& reactor = *state->reactor;
+    reactor.post([state = std::move(state), value = std::move(value)]() mutable {
       if (state->outcome.index() != 0) return;
       state->outcome = std::move(value);
       if (state->resume) std::exchange(state->resume, {})();
@@ -77,14 +84,15 @@ Task<> run_and_tell(F make_task, Done<T> done) {
   try {
     if constexpr (std::is_void_v<T>) {
       co_await make_task();
-      done();
+      std::move(done)();
     } else {
-      done(co_await make_task());
+      std::move(done)(co_await make_task());
     }
   } catch (...) {
     failure = std::current_exception();
   }
-  if (failure) done(failure);
+  // Here and not in the catch, which would hold on to the exception until after it is said.
+  if (failure) std::move(done)(std::move(failure));
 }
 
 template <class F>
