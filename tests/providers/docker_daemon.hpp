@@ -58,7 +58,11 @@ class Daemon {
         },
         std::chrono::seconds(20));
     if (!up || pid_ == 0) return "dockerd does not come up here (" + answer + "); the end of its log:\n" + tail();
-    return import_image(engine);
+    try {
+      return import_image(engine);
+    } catch (const Error& error) {  // in a chroot, say, whose root is no mount point
+      return "dockerd runs here, but cannot unpack an image: " + error.message();
+    }
   }
 
   ~Daemon() {
