@@ -184,7 +184,11 @@ class Deploy {
         const std::string reason = ready->string_or("reason");
         const std::string message = ready->string_or("message");
         const bool ours = status->string_or("sourceDigest") == digest;
-        if (ours && ready->string_or("status") == "True") return serves(*status);
+        const json::Value* wanted = app.at({"spec", "replicas"});
+        // The release before may take its time to end; the new one serves all the same.
+        const bool all = status->int_or("readyReplicas", 0) >= (wanted && wanted->is_int() ? wanted->as_int() : 1) &&
+                         ready->string_or("reason") == "RolloutInProgress" && status->int_or("readyReplicas", 0) > 0;
+        if (ours && (all || ready->string_or("status") == "True")) return serves(*status);
         const std::string_view phase = !ours || (built && built->string_or("status") != "True") ? "build" : "start";
         const bool final = std::ranges::find(kFinal, reason) != std::end(kFinal);
         // While the release before is still what is talked about, it says nothing about this one.

@@ -224,7 +224,9 @@ Recipe go(const Code& code, const BuildSpec& spec) {
 
 Recipe static_files(const Code&, const BuildSpec& spec) {
   const int port = spec.port == 0 ? 8080 : spec.port;
-  std::string text = "FROM busybox:1.37\nCOPY . /srv\nWORKDIR /srv\n" + port_lines(port) + "USER 10001:10001\n" +
+  // It has nothing to finish, and as the first process of its container it would not hear of SIGTERM.
+  std::string text = "FROM busybox:1.37\nCOPY . /srv\nWORKDIR /srv\n" + port_lines(port) +
+                     "STOPSIGNAL SIGKILL\nUSER 10001:10001\n" +
                      health(port, words({"/bin/sh", "-c", "wget -q -O /dev/null http://127.0.0.1:$PORT/"})) +
                      start_of(spec, {"httpd", "-f", "-p", std::to_string(port), "-h", "/srv"});
   return {"static", text, "", "index.html"};

@@ -126,6 +126,7 @@ TEST_F(Preset, StaticFiles) {
       "WORKDIR /srv\n"
       "ENV PORT=8000\n"
       "EXPOSE 8000\n"
+      "STOPSIGNAL SIGKILL\n"
       "USER 10001:10001\n"
       "HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD [\"/bin/sh\", \"-c\", \"wget -q -O /dev/null "
       "http://127.0.0.1:$PORT/\"]\n"
