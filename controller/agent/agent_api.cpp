@@ -69,6 +69,9 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"POST", "/git/clone", &AgentApi::git_clone},
       {"POST", "/prune", &AgentApi::prune},
       {"POST", "/upgrade", &AgentApi::upgrade},
+      {"POST", "/build", &AgentApi::build},
+      {"GET", "/images/save", &AgentApi::save_image},
+      {"POST", "/images/load", &AgentApi::load_image},
   };
   return all;
 }

@@ -14,6 +14,7 @@
 #include "controller/base/blocking.hpp"
 #include "controller/base/json.hpp"
 #include "controller/base/signal.hpp"
+#include "providers/builder.hpp"
 #include "providers/local/code.hpp"
 #include "providers/local/machine_usage.hpp"
 #include "providers/workload_host.hpp"
@@ -29,6 +30,8 @@ class AgentApi final : public api::Handler {
     AgentKeys& keys;
     Channels& channels;
     providers::local::CodeStore& code;
+    providers::Builder& builder;
+    providers::ImageCarrier& images;
     std::string data_dir;
     std::string docker_socket;
     std::string version;
@@ -69,6 +72,9 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> git_clone(Call call);
   Task<api::HttpResponse> prune(Call call);
   Task<api::HttpResponse> upgrade(Call call);
+  Task<api::HttpResponse> build(Call call);
+  Task<api::HttpResponse> save_image(Call call);
+  Task<api::HttpResponse> load_image(Call call);
 
   void place_code(providers::InstanceSpec& spec) const;
   Task<providers::Instance> find(std::string id);

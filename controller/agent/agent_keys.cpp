@@ -79,6 +79,8 @@ std::optional<api::User> AgentKeys::identify(const tls::Identity*, std::string_v
   return api::User{.name = "controller", .uid = {}, .groups = {}};
 }
 
+std::string AgentKeys::keyed(std::string_view text) const { return hmac_sha256_hex(keys_.front().text, text); }
+
 std::size_t AgentKeys::accepted() const {
   return static_cast<std::size_t>(std::ranges::count_if(keys_, [this](const Key& key) { return opens(key); }));
 }

@@ -30,6 +30,8 @@ class AgentKeys final : public api::Authenticator {
   // From now on `key` is the current one; the others open for `overlap` more at most. The file says so before it
   // returns. The current key again changes nothing. Throws Error(Invalid) for one that is too short to be a secret.
   void rotate(const std::string& key, Duration overlap);
+  // A digest that tells nothing about the text to whoever does not have the current key.
+  std::string keyed(std::string_view text) const;
   std::size_t accepted() const;  // keys that open now
 
  private:

@@ -14,6 +14,7 @@
 #include "controller/base/pki.hpp"
 #include "controller/base/signals.hpp"
 #include "providers/local/local_host.hpp"
+#include "providers/local/workshop.hpp"
 
 namespace gantry::agent {
 namespace {
@@ -72,6 +73,7 @@ struct AgentProcess::House {
   Signals signals{reactor};
   std::unique_ptr<providers::local::LocalHost> host;
   providers::local::CodeStore code{reactor, pool, options.data_dir};
+  std::unique_ptr<providers::local::Workshop> workshop;
   std::unique_ptr<Channels> channels;
   std::unique_ptr<AgentApi> api;
   std::unique_ptr<api::http::Server> server;
@@ -97,6 +99,8 @@ void AgentProcess::House::serve() {
                                                    .keys = keys,
                                                    .channels = *channels,
                                                    .code = code,
+                                                   .builder = *workshop,
+                                                   .images = *workshop,
                                                    .data_dir = options.data_dir,
                                                    .docker_socket = options.docker_socket,
                                                    .version = options.version,
@@ -142,7 +146,12 @@ Task<> AgentProcess::House::live() {
   std::optional<Error> failure;
   try {
     co_await host->open();
+    workshop = std::make_unique<providers::local::Workshop>(
+        reactor, pool, *host,
+        providers::local::Workshop::Options{
+            .folder = options.data_dir, .docker_socket = options.docker_socket, .host_id = {}});
     opened = true;
+    co_await workshop->open(host->id());
     serve();
     co_await signals.wait();
   } catch (const Error& error) {  // this main's own catch
@@ -158,6 +167,7 @@ Task<> AgentProcess::House::live() {
 Task<> AgentProcess::House::end() {
   log.info("ending: requests under way are finished, instances go on");
   if (server) co_await server->shutdown(options.shutdown_grace);
+  if (workshop) co_await workshop->close();
   if (opened) co_await host->close();
   reactor.stop();
 }

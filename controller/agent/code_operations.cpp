@@ -47,7 +47,7 @@ std::string below(const std::string& path) {
 
 std::shared_ptr<api::BodySink> AgentApi::sink(const api::HttpRequest& request) {
   const bool code = request.method == "PUT" && request.segments.size() == 2 && request.segments[0] == "code";
-  const bool upload = request.method == "POST" && (request.path == "/upload" || request.path == "/upgrade");
+  const bool upload = request.method == "POST" && (request.path == "/upload" || request.path == "/upgrade" || request.path == "/images/load");
   if (!code && !upload) return nullptr;
   return std::make_shared<Upload>(parts_.reactor, parts_.blocking, uploads_);
 }

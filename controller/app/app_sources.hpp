@@ -25,6 +25,7 @@ class AppSources {
 
   providers::Sources& sources() { return sources_; }
   providers::Builder& builder() { return workshop_; }
+  providers::ImageCarrier& images() { return workshop_; }
   providers::source::UploadStore& uploads() { return uploads_; }
 
  private:

@@ -127,6 +127,7 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_directory = options.acme_directory,
                                              .acme_trusted_ca_file = options.acme_ca});
   code = std::make_unique<AppSources>(loop, pool, *client, *host, options.data_dir, options.docker_socket);
+  hosts->carry_images_from(code->images());
   uploads = std::make_unique<UploadRoutes>(*admin, front, loop, code->uploads());
 
   api::http::ServerOptions server_options;

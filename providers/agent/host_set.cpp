@@ -100,7 +100,26 @@ Task<std::vector<Instance>> HostSet::list(std::string owner_uid) {
 Task<Instance> HostSet::start(InstanceSpec spec) {
   if (spec.server.empty()) co_return co_await here_.start(std::move(spec));
   const RemotePtr remote = get(spec.server);
+  std::optional<Error> failure;
+  try {
+    co_return co_await remote->start(spec);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  const bool missing = spec.runtime == InstanceSpec::Runtime::Docker && failure->code() == ErrorCode::NotFound;
+  if (!missing) throw *failure;
+  co_await bring_image(remote, spec.image);
   co_return co_await remote->start(std::move(spec));
+}
+
+// What was built here is in no registry; everything else is pulled there.
+Task<> HostSet::bring_image(RemotePtr remote, std::string image) {
+  if (!workshop_ || !(image.starts_with("gantry.local/") || image.starts_with("sha256:"))) {
+    co_await remote->ensure_image(std::move(image));
+    co_return;
+  }
+  const std::shared_ptr<LogReader> saved = co_await workshop_->save_image(image);
+  co_await remote->load_image([saved]() -> Task<std::string> { return saved->next(); });
 }
 
 Task<> HostSet::stop(std::string id) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "providers/agent/remote_host.hpp"
+#include "providers/builder.hpp"
 #include "providers/host_directory.hpp"
 
 namespace gantry::providers::agent {
@@ -21,6 +22,8 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   ~HostSet() override;
   Task<> close();
 
+  // Images that were built on this machine are brought from there to the Servers that need them.
+  void carry_images_from(ImageCarrier& workshop) { workshop_ = &workshop; }
   // This machine slept: to every agent a new connection, at once.
   void reconnect();
 
@@ -53,6 +56,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   using RemotePtr = std::shared_ptr<RemoteHost>;
   RemotePtr find(const std::string& server) const;
   RemotePtr get(const std::string& server) const;
+  Task<> bring_image(RemotePtr remote, std::string image);
   // Who has the instance; null: this machine, or nobody.
   RemotePtr holder_of(const std::string& id) const;
   static Task<> close_quietly(RemotePtr host);
@@ -62,6 +66,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   Random& random_;
   WorkloadHost& here_;
   LocalProbe probe_;
+  ImageCarrier* workshop_ = nullptr;
   RemoteHost::Options options_;
   std::map<std::string, RemotePtr> remotes_;
   std::vector<OnChange> listeners_;

@@ -397,6 +397,15 @@ Task<> RemoteHost::bring_code(const InstanceSpec& spec) {
   open_envelope("Server " + server_, co_await pool_.send(std::move(upload)));
 }
 
+Task<> RemoteHost::load_image(std::function<Task<std::string>()> more) {
+  must_be_connected();
+  http::Request upload = request("POST", "/images/load", options_.upload);
+  upload.headers.emplace_back("Content-Type", "application/x-tar");
+  upload.more = std::move(more);
+  const auto pass = gate_.enter();
+  open_envelope("Server " + server_, co_await pool_.send(std::move(upload)));
+}
+
 Task<> RemoteHost::stop(std::string id) {
   const auto known = held_.find(id);
   if (known == held_.end() || known->second.instance.state == Instance::State::Exited) co_return;

@@ -61,6 +61,8 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   const AgentContact& contact() const { return contact_; }
   void on_contact(std::function<void()> callback) { on_contact_ = std::move(callback); }
   Task<json::Value> health();
+  // `more` gives the pieces of a saved image; empty: the end.
+  Task<> load_image(std::function<Task<std::string>()> more);
   // Not asked while the agent does not answer: then nothing is known. Never throws.
   Task<ProbeResult> probe(ProbeSpec spec);
 

@@ -8,6 +8,7 @@
 #include "controller/base/pki.hpp"
 #include "providers/agent/remote_host.hpp"
 #include "providers/local/local_host.hpp"
+#include "providers/local/workshop.hpp"
 #include "tests/providers/machine.hpp"
 
 namespace gantry::agent {
@@ -19,6 +20,7 @@ using providers::agent::RemoteHost;
 using providers::local::Folder;
 using providers::local::LocalHost;
 using providers::local::Machine;
+using providers::local::Workshop;
 
 // Lets some answers be lost: what was asked for happens, and the connection ends without a word.
 class Lossy final : public api::Handler {
@@ -57,8 +59,12 @@ class AgentInProcess {
   void start() {
     host = std::make_unique<LocalHost>(
         machine_.reactor, machine_.blocking,
-        LocalHost::Options{.folder = folder_, .docker_socket = folder_ + "/no-docker.sock"});
+        LocalHost::Options{.folder = folder_, .docker_socket = docker_socket});
     machine_.await(host->open());
+    workshop = std::make_unique<Workshop>(
+        machine_.reactor, machine_.blocking, *host,
+        Workshop::Options{.folder = folder_, .docker_socket = docker_socket, .host_id = {}});
+    machine_.await(workshop->open(host->id()));
     keys = std::make_unique<AgentKeys>(folder_ + "/agent.key", system_clock(), system_random());
     channels = std::make_unique<Channels>(machine_.reactor, *host, system_random(), "1.2.3", heartbeat);
     api_ = std::make_unique<AgentApi>(AgentApi::Parts{.reactor = machine_.reactor,
@@ -67,8 +73,10 @@ class AgentInProcess {
                                                       .keys = *keys,
                                                       .channels = *channels,
                                                       .code = code_,
+                                                      .builder = *workshop,
+                                                      .images = *workshop,
                                                       .data_dir = folder_,
-                                                      .docker_socket = folder_ + "/no-docker.sock",
+                                                      .docker_socket = docker_socket,
                                                       .version = "1.2.3"});
     lossy = std::make_unique<Lossy>(*api_);
     api::http::ServerOptions options;
@@ -87,6 +95,8 @@ class AgentInProcess {
     lossy.reset();
     api_.reset();
     channels.reset();
+    machine_.await(workshop->close());
+    workshop.reset();
     machine_.await(host->close());
     host.reset();
     keys.reset();
@@ -107,7 +117,9 @@ class AgentInProcess {
   }
 
   Duration heartbeat = std::chrono::milliseconds(100);
+  std::string docker_socket = "/nowhere/docker.sock";
   std::unique_ptr<LocalHost> host;
+  std::unique_ptr<Workshop> workshop;
   std::unique_ptr<AgentKeys> keys;
   std::unique_ptr<Channels> channels;
   std::unique_ptr<Lossy> lossy;

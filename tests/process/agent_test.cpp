@@ -188,6 +188,26 @@ TEST_F(AgentTest, ClonesFromGit) {
   EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file://)" + (work / "repo") + R"(","path":"../.."})").status, 400);
 }
 
+TEST_F(AgentTest, BuildsWhatIsHere) {
+  TemporaryFolder work;
+  write(work / "code/in.txt", "built\n");
+  run({"sh", "-c", "tar -C " + (work / "code") + " -cf " + (work / "code.tar") + " ."});
+  const std::string digest =
+      agent.call("POST", "/upload", "", {}, {"--data-binary", "@" + (work / "code.tar")}).data.string_or("digest");
+  const auto body = [&](const std::string& command) {
+    return R"({"app":"web","runtime":"process","command":")" + command + R"(","codeDigest":")" + digest + "\"}";
+  };
+  const auto built = agent.call("POST", "/build?wait", body("cp in.txt out.txt"));
+  ASSERT_EQ(built.status, 200) << built.body << agent.log();
+  EXPECT_EQ(built.data.string_or("phase"), "Done");
+  EXPECT_EQ(read(built.data.string_or("folder") + "/out.txt"), "built\n");
+  const auto failed = agent.call("POST", "/build?wait", body("echo no luck; exit 3"));
+  EXPECT_EQ(failed.status, 422) << failed.body;
+  EXPECT_THAT(failed.error, HasSubstr("no luck"));
+  EXPECT_EQ(agent.call("POST", "/build", R"({"app":"web","codeDigest":"sha256:)" + std::string(64, '0') + "\"}").status,
+            404);
+}
+
 TEST_F(AgentTest, ProbesForOthers) {
   EXPECT_FALSE(agent.call("POST", "/probe", R"({"port":1})").data.find("probe")->bool_or("healthy", true));
   const auto probe = agent.call("POST", "/probe", R"({"port":)" + std::to_string(agent.port()) + "}");
