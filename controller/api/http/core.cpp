@@ -38,7 +38,8 @@ Core::Core(Reactor& reactor_, Handler& handler_, const Authenticator& authentica
   if (options.tls) tls = std::make_unique<tls::Context>(*options.tls);
 }
 
-Core::~Core() = default;
+// The clock outlives the reactor, and must not keep a timer of it.
+Core::~Core() { reactor.clock().cancel(sweep_timer_); }
 
 void Core::listen() {
   const std::string where = options.address + ":" + std::to_string(options.port);
@@ -123,7 +124,7 @@ void Core::arm_sweep() {
   if (std::exchange(sweeping_, true)) return;
   date_ = http_date(reactor.clock().wall());
   const Instant due = reactor.now() + std::chrono::seconds(1);
-  reactor.clock().call_at(reactor, due, [weak = weak_from_this(), due] {
+  sweep_timer_ = reactor.clock().call_at(reactor, due, [weak = weak_from_this(), due] {
     const auto self = weak.lock();
     if (!self) return;
     self->lateness_.observe(std::chrono::duration<double>(self->reactor.now() - due).count());

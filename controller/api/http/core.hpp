@@ -59,6 +59,7 @@ class Core : public std::enable_shared_from_this<Core> {
   metrics::Histogram lateness_;
   bool draining_ = false;
   bool sweeping_ = false;
+  Clock::TimerId sweep_timer_ = 0;
   std::uint64_t second_ = 1;
   std::string date_;
 };
