@@ -91,7 +91,7 @@ TEST_F(Mehko, SecretsAreInTheEnvironmentAndNotInTheImage) {
   for (std::string id; ids >> id;)
     configured += run({"docker", "-H", "unix://" + daemon->socket(), "inspect", id}).out +
                   run({"docker", "-H", "unix://" + daemon->socket(), "history", "--no-trunc", id}).out;
-  EXPECT_THAT(configured, HasSubstr("/service"));
+  EXPECT_THAT(configured, HasSubstr("/bin/node"));
   EXPECT_THAT(configured, Not(HasSubstr("canary")));
 }
 

@@ -60,8 +60,9 @@ void Seed::lay_out(const std::string& app, const std::string& file, bool in_imag
   std::filesystem::copy_file(GANTRY_BINARY_DIR "/tests/stand_in", folder / file,
                              std::filesystem::copy_options::overwrite_existing);
   if (!in_image) return;
-  // The command of the manifest names an interpreter and a script; whatever it is called with, it is the stand-in.
-  write(folder / "Dockerfile", "FROM scratch\nCOPY " + file + " /service\nENTRYPOINT [\"/service\"]\nUSER 1000\n");
+  // The manifests' commands name an interpreter and a script, or a server: in this image each of them is the stand-in.
+  write(folder / "Dockerfile", "FROM scratch\nCOPY " + file + " /bin/node\nCOPY " + file + " /bin/python3\nCOPY " + file +
+                                   " /livekit-server\nUSER 1000\n");
 }
 
 void Seed::secret(const std::string& name, const std::vector<std::string>& literals) {

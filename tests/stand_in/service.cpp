@@ -2,7 +2,7 @@
 //   GET  /health, /info         200
 //   GET  /env/NAME              the variable as it arrived, byte for byte; 404 when it is not set
 //   POST /chat, /jobs?millis=N  takes one of CONCURRENCY places for N milliseconds; who finds none waits its turn
-//   GET  /jobs                  {"running", "waiting", "most"}
+//   GET  .../jobs                {"running", "waiting", "most"}
 //   GET  /socket.io/            an Engine.IO handshake; with Upgrade: websocket, bytes are sent back as they come
 //   OPTIONS                     a preflight, answered for ALLOWED_ORIGIN only
 // Listens on PORT; UDP_PORT, if set, sends datagrams back. SIGTERM: no new requests, those under way are finished.
@@ -117,7 +117,7 @@ void handle(int fd, const Request& request, Places& places) {
     const auto at = request.path.find("millis=");
     places.use(std::chrono::milliseconds(at == std::string::npos ? 0 : std::atoi(request.path.c_str() + at + 7)));
     answer(fd, request, "200 OK", "done\n");
-  } else if (path == "/jobs") {
+  } else if (path.ends_with("/jobs")) {
     answer(fd, request, "200 OK", places.state());
   } else if (path == "/socket.io/") {
     answer(fd, request, "200 OK", R"(0{"sid":"stand-in","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000})");
