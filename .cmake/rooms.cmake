@@ -56,4 +56,8 @@ function(gantry_test name)
     add_dependencies(unit_tests test_${name})
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+  if(GANTRY_SANITIZE MATCHES "address")
+    # A test that once took 24 GB stood the whole machine still; an ordinary one stays below 1 GB.
+    set_property(TEST ${name} PROPERTY ENVIRONMENT "ASAN_OPTIONS=hard_rss_limit_mb=6144" "UBSAN_OPTIONS=print_stacktrace=1")
+  endif()
 endfunction()

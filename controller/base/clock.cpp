@@ -28,11 +28,10 @@ class SystemClock final : public Clock {
       id = ++last_;
       timers_.emplace(id, timer);
     }
-    timer->async_wait([this, id, timer, fn = std::move(fn)](const boost::system::error_code& error) mutable {
-      {
-        std::lock_guard lock(mutex_);
-        if (timers_.erase(id) == 0) return;  // cancelled after it had fired, before this ran
-      }
+    // The wait owns the timer, and the reactor the wait: a reactor that ends takes its timers along.
+    Timer& waits = *timer;
+    waits.async_wait([entry = Entry(*this, id), timer = std::move(timer), fn = std::move(fn)](const boost::system::error_code& error) mutable {
+      if (!entry.forget()) return;  // cancelled after it had fired, before this ran
       if (!error) fn();
     });
     return id;
@@ -44,16 +43,39 @@ class SystemClock final : public Clock {
       std::lock_guard lock(mutex_);
       const auto found = timers_.find(id);
       if (found == timers_.end()) return;
-      timer = std::move(found->second);
+      timer = found->second.lock();
       timers_.erase(found);
     }
-    timer->cancel();
+    if (timer) timer->cancel();
   }
 
  private:
+  bool forget(TimerId id) {
+    std::lock_guard lock(mutex_);
+    return timers_.erase(id) > 0;
+  }
+
+  // A timer's line in the table, which goes when the wait does, whether it ran or not.
+  class Entry {
+   public:
+    Entry(SystemClock& clock, TimerId id) : clock_(&clock), id_(id) {}
+    Entry(Entry&& other) noexcept : clock_(std::exchange(other.clock_, nullptr)), id_(other.id_) {}
+    Entry& operator=(Entry&&) = delete;
+    ~Entry() { forget(); }
+    // False when it was not there any more.
+    bool forget() {
+      SystemClock* clock = std::exchange(clock_, nullptr);
+      return clock && clock->forget(id_);
+    }
+
+   private:
+    SystemClock* clock_;
+    TimerId id_;
+  };
+
   std::mutex mutex_;  // the reactors share this clock; each timer belongs to one of them
   TimerId last_ = 0;
-  std::unordered_map<TimerId, std::shared_ptr<Timer>> timers_;
+  std::unordered_map<TimerId, std::weak_ptr<Timer>> timers_;
 };
 
 [[noreturn]] void bad(std::string_view what, std::string_view text, std::string_view expected) {

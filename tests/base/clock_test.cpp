@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controller/base/error.hpp"
+#include "controller/base/reactor.hpp"
 
 namespace gantry {
 namespace {
@@ -55,6 +56,31 @@ TEST(Durations, ArePrintedAsAges) {
   EXPECT_EQ(human_duration(24h * 365 * 8), "8y");
   EXPECT_EQ(human_duration(24h * (365 * 8 + 2)), "8y");
   EXPECT_EQ(human_duration(-5s), "<invalid>");
+}
+
+TEST(SystemClock, ForgetsATimerThatItsReactorDidNotLiveToSee) {
+  const auto held = std::make_shared<int>(0);
+  Clock::TimerId id = 0;
+  {
+    Reactor reactor("test", system_clock());
+    id = system_clock().call_at(reactor, reactor.now() + 1h, [held] { FAIL() << "nobody waited for an hour"; });
+    EXPECT_EQ(held.use_count(), 2);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+  system_clock().cancel(id);  // unknown by now; sanitizers see to it that no dead reactor is asked
+}
+
+TEST(SystemClock, RunsATimerOnceAndNotWhenItIsCancelled) {
+  Reactor reactor("test", system_clock());
+  int runs = 0;
+  const auto id = system_clock().call_at(reactor, reactor.now(), [&] { ++runs; });
+  system_clock().call_at(reactor, reactor.now(), [&] { ++runs; });
+  system_clock().cancel(id);
+  const Instant end = reactor.now() + 10s;
+  while (runs == 0 && reactor.now() < end) reactor.context().run_one_for(5ms);
+  reactor.poll();
+  EXPECT_EQ(runs, 1);
+  system_clock().cancel(id);
 }
 
 }  // namespace
