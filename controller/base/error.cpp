@@ -6,7 +6,7 @@ namespace gantry {
 namespace {
 
 // Exit codes: docs/cli.md. 3 timed out, 4 refused by a guard, 1 any other error.
-constexpr std::array<ErrorTraits, 17> kTraits{{
+constexpr std::array<ErrorTraits, 18> kTraits{{
     {ErrorCode::BadRequest, "BadRequest", 400, false, 1},
     {ErrorCode::Unauthorized, "Unauthorized", 401, false, 1},
     {ErrorCode::Forbidden, "Forbidden", 403, false, 4},
@@ -24,6 +24,7 @@ constexpr std::array<ErrorTraits, 17> kTraits{{
     {ErrorCode::Unavailable, "ServiceUnavailable", 503, true, 1},
     {ErrorCode::Timeout, "Timeout", 504, true, 3},
     {ErrorCode::Cancelled, "Cancelled", 503, true, 130},
+    {ErrorCode::QuotaExceeded, "QuotaExceeded", 403, false, 4},
 }};
 
 }  // namespace

@@ -29,6 +29,7 @@ enum class ErrorCode {
   Unavailable,
   Timeout,
   Cancelled,
+  QuotaExceeded,  // an account's own limit, or one that was set for it
 };
 
 // What one code means everywhere: HTTP status, Kubernetes reason, whether trying again may help, the
