@@ -1,21 +1,15 @@
-// One binary: the controller, the command line, the supervisor that stands beside each process, and the
-// relay behind Caddy.
+// One binary: the controller, the command line, and the small programs beside them.
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 #include <iostream>
 
 #include "controller/app/commands.hpp"
 #include "controller/cli/cli.hpp"
-#include "providers/local/supervise.hpp"
-#include "providers/relay/relay.hpp"
+#include "providers/own_programs.hpp"
 
 int main(int argc, char** argv) {
-  // Before anything else is made: a supervisor must stay small, for there is one for each process.
-  if (argc > 1 && std::strcmp(argv[1], "supervise") == 0)
-    return gantry::providers::local::supervise_main(argc - 1, argv + 1);
-  if (argc > 1 && std::strcmp(argv[1], "relay") == 0) return gantry::providers::relay::relay_main(argc - 1, argv + 1);
+  if (const auto code = gantry::providers::run_own_program(argc, argv)) return *code;
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   gantry::cli::Surroundings surroundings;

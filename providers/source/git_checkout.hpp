@@ -1,9 +1,10 @@
-// A branch, tag or commit of a git repository, as a folder on this machine. libgit2; every call blocks: through
-// Blocking only, one at a time for each object.
+// A branch, tag or commit of a git repository, as a folder on this machine. Each call runs in a process of its own
+// (git_work.hpp) and blocks: through Blocking only, one at a time for each object.
 #pragma once
 
 #include <string>
 
+#include "controller/base/clock.hpp"
 #include "controller/base/secret.hpp"
 
 namespace gantry::providers::source {
@@ -28,7 +29,9 @@ struct GitPlace {
 class GitCheckout {
  public:
   // directory is ours alone: it holds a bare repository and one folder for the newest commit.
-  explicit GitCheckout(std::string directory) : directory_(std::move(directory)) {}
+  // limit: of one call; then Error(Timeout), and the next call begins anew.
+  explicit GitCheckout(std::string directory, Duration limit = std::chrono::minutes(10))
+      : directory_(std::move(directory)), limit_(limit) {}
 
   // Fetches and makes ref's folder. ref: a branch, a tag, a full commit id; empty: the remote's default branch.
   // Error(Unavailable): no answer; Error(Unauthorized): credentials refused; Error(NotFound): no such ref. What was
@@ -45,6 +48,7 @@ class GitCheckout {
 
  private:
   std::string directory_;
+  Duration limit_;
 };
 
 }  // namespace gantry::providers::source

@@ -94,11 +94,11 @@ TEST_F(DockerThroughAgent, AContainerIsRunToldOfFoundAgainAndEnded) {
   ASSERT_TRUE(machine.until([&] { return set->contact("prod/web-1")->connected; }));
   EXPECT_EQ(instance().container_id, it.container_id);
 
-  bool told = false;
-  set->on_change([&](const std::string&) { told = true; });
+  const auto told = std::make_shared<bool>(false);  // what ends the test is told too, when its locals are gone
+  set->on_change([told](const std::string&) { *told = true; });
   const Instant killed = machine.reactor.now();
   ::kill(static_cast<pid_t>(it.pid), SIGKILL);
-  EXPECT_TRUE(machine.until([&] { return told && instance().state == State::Exited; }));
+  EXPECT_TRUE(machine.until([&] { return *told && instance().state == State::Exited; }));
   EXPECT_LT(machine.reactor.now() - killed, std::chrono::milliseconds(500));
   EXPECT_EQ(instance().exit_code, 137);
 }

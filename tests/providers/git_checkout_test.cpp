@@ -1,7 +1,11 @@
 // Goal: a folder of a repository is known by what lies in it, so that a commit elsewhere changes nothing.
 #include "providers/source/git_checkout.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "controller/base/files.hpp"
+#include "providers/local/posix.hpp"
 #include "tests/providers/machine.hpp"
 
 namespace gantry::providers::source {
@@ -80,6 +84,37 @@ TEST_F(Git, WhatCannotBeHadIsSaidInWords) {
   const std::string said = refusal("", "", "https://someone:s3cret@example.org/x.git");
   EXPECT_THAT(said, HasSubstr("secretRef"));
   EXPECT_EQ(said.find("s3cret"), std::string::npos);
+}
+
+TEST_F(Git, AServerThatFallsSilentIsGivenUpAndTheNextCallBeginsAnew) {
+  const local::Fd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));  // takes connections, says nothing
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(silent.get(), 4), 0);
+  socklen_t length = sizeof address;
+  ::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  GitCheckout impatient(dir / "git", std::chrono::milliseconds(300));
+  const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/repo.git";
+  try {
+    impatient.fetch(url, "main", {});
+    ADD_FAILURE() << "a silent server was waited for";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::Timeout);
+    EXPECT_THAT(error.message(), HasSubstr("the server does not answer"));
+  }
+  EXPECT_EQ(look("frontend").commit.size(), 40U);
+}
+
+TEST_F(Git, WhatAWorkerRefusesIsToldAsIfItHadHappenedHere) {
+  try {
+    look("frontend", "no-such-branch");
+    ADD_FAILURE() << "a branch that is not there was found";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::NotFound);
+    EXPECT_THAT(error.message(), HasSubstr("no-such-branch"));
+  }
 }
 
 }  // namespace
