@@ -1,0 +1,179 @@
+// A provider in front of its emulated vendor, in time that the test moves. Whatever a test does: both sides keep to the
+// vendor's description, and no call is refused for being one too many.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/base/random.hpp"
+#include "providers/digitalocean/digitalocean.hpp"
+#include "providers/hetzner/hetzner.hpp"
+#include "tests/emulators/digitalocean.hpp"
+#include "tests/emulators/hetzner.hpp"
+#include "tests/emulators/transport.hpp"
+#include "tests/world/manual_clock.hpp"
+
+namespace gantry::clouds {
+
+using providers::Mark;
+using providers::Operation;
+using providers::Progress;
+using providers::Provider;
+using Trouble = emulators::Trouble;
+using How = emulators::Trouble::How;
+
+// What differs between the two in a test that holds for both.
+struct DigitalOcean {
+  using Emulator = emulators::DigitalOcean;
+  static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
+    return providers::digitalocean::make(parts, settings);
+  }
+  static constexpr const char* size = "s-1vcpu-1gb";
+  static constexpr const char* bigger = "s-2vcpu-4gb";
+  static constexpr const char* region = "lon1";
+  static constexpr const char* image = "ubuntu-24-04-x64";
+  static constexpr const char* servers = "/v2/droplets";
+  static constexpr const char* images = "/v2/images";
+  static constexpr const char* firewalls = "/v2/firewalls";
+  static constexpr std::size_t sweep_of_a_thousand = 10;
+  static void mark_as(Emulator& cloud, const std::string& name, const Mark& mark) {
+    cloud.place(name, {"gantry-" + mark.role + "-" + mark.uid});
+  }
+  static std::size_t count(const Emulator& cloud) { return cloud.droplets.size(); }
+  static std::size_t images_made(const Emulator& cloud) { return cloud.images.size() - 3; }
+  static void allow(Emulator& cloud, int most) { cloud.droplet_limit = most; }
+  static const std::string& user_data_of(const Emulator& cloud) { return cloud.droplets.begin()->second.user_data; }
+};
+
+struct Hetzner {
+  using Emulator = emulators::Hetzner;
+  static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
+    return providers::hetzner::make(parts, settings);
+  }
+  static constexpr const char* size = "cx23";
+  static constexpr const char* bigger = "cx33";
+  static constexpr const char* region = "fsn1";
+  static constexpr const char* image = "ubuntu-24.04";
+  static constexpr const char* servers = "/v1/servers";
+  static constexpr const char* images = "/v1/images";
+  static constexpr const char* firewalls = "/v1/firewalls";
+  static constexpr std::size_t sweep_of_a_thousand = 25;
+  static void mark_as(Emulator& cloud, const std::string& name, const Mark& mark) {
+    cloud.place(name, {{"gantry.dev/uid", mark.uid}, {"gantry.dev/role", mark.role}});
+  }
+  static std::size_t count(const Emulator& cloud) { return cloud.servers.size(); }
+  static std::size_t images_made(const Emulator& cloud) { return cloud.images.size() - 3; }
+  static void allow(Emulator& cloud, int most) { cloud.server_limit = most; }
+  static const std::string& user_data_of(const Emulator& cloud) { return cloud.servers.begin()->second.user_data; }
+};
+
+template <class Vendor>
+class AccountTest : public ::testing::Test {
+ protected:
+  using Cloud = Vendor;
+  AccountTest() { sign_in(cloud.token); }
+  ~AccountTest() override {
+    EXPECT_THAT(cloud.breaches(), ::testing::IsEmpty());
+    EXPECT_EQ(cloud.over_the_limit(), 0) << "calls beyond the account's limit";
+  }
+
+  void sign_in(const std::string& token) {
+    provider = Cloud::make({reactor, blocking, random, transport},
+                           {.name = "prod/cloud", .endpoint = {}, .region = {}, .credentials = {{"token", Secret(token)}}});
+  }
+
+  void pass(Duration duration) { clock.advance(duration, [this] { settle(); }); }
+  void settle() {
+    while (reactor.poll() > 0) {
+    }
+  }
+
+  // Until it is done; throws what it throws.
+  template <class T>
+  T run(Task<T> task) {
+    bool done = false;
+    std::exception_ptr failure;
+    std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> result;
+    reactor.spawn(keep(std::move(task), result, failure, done));
+    settle();
+    for (int i = 0; i < 36'000 && !done; ++i) pass(std::chrono::milliseconds(100));
+    EXPECT_TRUE(done) << "not done within an hour";
+    if (failure) std::rethrow_exception(failure);
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+  }
+  template <class T>
+  ErrorCode refused(Task<T> task, std::string* message = nullptr) {
+    try {
+      run(std::move(task));
+    } catch (const Error& error) {
+      if (message) *message = error.message();
+      return error.code();
+    }
+    ADD_FAILURE() << "it was not refused";
+    return ErrorCode::Internal;
+  }
+
+  providers::ServerOrder order(const std::string& name, const std::string& uid) const {
+    providers::ServerOrder wanted{.mark = {uid, "server"}, .token = uid + "-1", .name = name, .size = Cloud::size, .region = Cloud::region, .image = Cloud::image};
+    wanted.user_data = Secret("#cloud-config\nruncmd: [echo agent-key-of-" + uid + "]\n");
+    return wanted;
+  }
+  Progress finish(const Operation& operation) {
+    if (operation.id.empty()) return {.id = {}, .state = Progress::State::Done, .problem = {}};
+    for (int i = 0; i < 200; ++i) {
+      const auto progress = run(provider->poll({operation.id}));
+      if (progress.at(0).state != Progress::State::Running) return progress.at(0);
+      pass(std::chrono::seconds(3));
+    }
+    ADD_FAILURE() << "it never ends";
+    return {};
+  }
+  providers::CloudServer make_server(const std::string& name, const std::string& uid) {
+    const Operation operation = run(provider->create_server(order(name, uid)));
+    EXPECT_EQ(finish(operation).state, Progress::State::Done);
+    const auto server = run(provider->find_server(operation.target));
+    EXPECT_TRUE(server);
+    return server.value_or(providers::CloudServer{});
+  }
+  // Starts all of them before waiting for any; throws the first failure.
+  Task<> together(std::vector<Task<>> tasks) {
+    std::size_t left = tasks.size();
+    std::exception_ptr failure;
+    for (auto& task : tasks) reactor.spawn(count_down(std::move(task), left, failure));
+    while (left > 0) co_await sleep_for(reactor, std::chrono::milliseconds(100));
+    if (failure) std::rethrow_exception(failure);
+  }
+  Task<> count_down(Task<> task, std::size_t& left, std::exception_ptr& failure) {
+    try {
+      co_await std::move(task);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    --left;
+  }
+
+  world::ManualClock clock;
+  Reactor reactor{"test", clock};
+  InlineBlocking blocking;
+  SeededRandom random{7};
+  typename Cloud::Emulator cloud{reactor};
+  emulators::EmulatorTransport transport{cloud};
+  std::unique_ptr<Provider> provider;
+
+ private:
+  template <class T, class R>
+  Task<> keep(Task<T> task, R& result, std::exception_ptr& failure, bool& done) {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        co_await std::move(task);
+      } else {
+        result = co_await std::move(task);
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    done = true;
+  }
+};
+
+}  // namespace gantry::clouds

@@ -1,0 +1,667 @@
+#include "tests/emulators/digitalocean.hpp"
+
+#include "controller/base/digest.hpp"
+
+namespace gantry::emulators {
+namespace {
+
+using json::Value;
+
+json::Array texts(const auto& values) {
+  json::Array array;
+  for (const auto& value : values) array.emplace_back(value);
+  return array;
+}
+
+std::set<std::string> text_set(const Value* values) {
+  std::set<std::string> set;
+  if (values && values->is_array()) {
+    for (const auto& value : values->as_array()) set.insert(value.as_string());
+  }
+  return set;
+}
+
+}  // namespace
+
+DigitalOcean::DigitalOcean(Reactor& reactor, std::string with_token)
+    : Emulator(reactor, "digitalocean", std::move(with_token)) {
+  for (const auto& [slug, name, distribution] :
+       {std::tuple("ubuntu-24-04-x64", "24.04 (LTS) x64", "Ubuntu"), std::tuple("ubuntu-22-04-x64", "22.04 (LTS) x64", "Ubuntu"),
+        std::tuple("debian-12-x64", "12 x64", "Debian")}) {
+    Image image{.id = next_id(), .name = name, .slug = slug, .distribution = distribution};
+    for (const auto& region : digitalocean::regions()) image.regions.insert(region.slug);
+    image.min_disk_gb = 7;
+    image.size_gb = 0.6;
+    image.created_at = time();
+    images[image.id] = image;
+  }
+  route_droplets();
+  route_images();
+  route_rest();
+}
+
+// ---- droplets
+
+DigitalOcean::Droplet* DigitalOcean::find_droplet(const Call& call) {
+  const auto found = droplets.find(call.number(0));
+  return found == droplets.end() || !visible(found->second) ? nullptr : &found->second;
+}
+
+void DigitalOcean::route_droplets() {
+  on("GET /v2/droplets", [this](const Call& call) {
+    const std::string* tag = call.find("tag_name");
+    const std::string* name = call.find("name");
+    json::Array all;
+    for (const auto& [id, droplet] : droplets) {
+      if (!visible(droplet) || (tag && !droplet.tags.contains(*tag)) || (name && droplet.name != *name)) continue;
+      all.push_back(shown(droplet));
+    }
+    return page(call, "droplets", std::move(all));
+  });
+  on("POST /v2/droplets", [this](const Call& call) { return create_droplet(call); });
+  on("GET /v2/droplets/{}", [this](const Call& call) {
+    const Droplet* droplet = find_droplet(call);
+    return droplet ? Answer{200, json::Object{{"droplet", shown(*droplet)}}, {}} : missing();
+  });
+  on("DELETE /v2/droplets/{}", [this](const Call& call) {
+    Droplet* droplet = find_droplet(call);
+    if (!droplet) return missing();
+    take_away(droplet->id);
+    return Answer{204, {}, {}};
+  });
+  on("DELETE /v2/droplets", [this](const Call& call) {
+    for (const auto& [id, droplet] : droplets) {
+      if (const std::string* tag = call.find("tag_name"); tag && droplet.tags.contains(*tag)) take_away(id);
+    }
+    return Answer{204, {}, {}};
+  });
+  on("POST /v2/droplets/{}/actions", [this](const Call& call) { return act_on_droplet(call); });
+  on("GET /v2/droplets/{}/snapshots", [this](const Call& call) {
+    if (!find_droplet(call)) return missing();
+    json::Array all;
+    for (const auto& [id, image] : images) {
+      if (image.made_from == call.number(0)) all.push_back(shown_snapshot(image, true));
+    }
+    return page(call, "snapshots", std::move(all));
+  });
+}
+
+Answer DigitalOcean::create_droplet(const Call& call) {
+  if (static_cast<int>(droplets.size()) >= droplet_limit)
+    return refusal(422, "unprocessable_entity", "creating this/these droplet(s) will exceed your droplet limit");
+  const auto* size = digitalocean::find_size(call.body.string_or("size"));
+  if (!size || !size->available) return unprocessable("You specified an invalid size for Droplet creation.");
+  const Image* image = image_named(*call.body.find("image"));
+  if (!image) return unprocessable("You specified an invalid image for Droplet creation.");
+  const std::string region = call.body.string_or("region", "nyc3");
+  const auto open = digitalocean::open_regions();
+  if (std::find(open.begin(), open.end(), Value(region)) == open.end())
+    return unprocessable("Region is not available");
+  if (!image->regions.contains(region)) return unprocessable("Image is not available in that region.");
+  if (image->min_disk_gb > size->disk_gb)
+    return unprocessable("The image you specified requires a larger disk than that size has.");
+  Droplet droplet{.id = next_id(), .name = call.body.string_or("name"), .region = region, .size = size->slug, .image = image->id};
+  for (const auto& tag : text_set(call.body.find("tags"))) {
+    droplet.tags.insert(tag);
+    tags.insert(tag);
+  }
+  if (const Value* wanted = call.body.find("ssh_keys")) {
+    for (const auto& key : wanted->as_array()) {
+      const std::string word = key.is_string() ? key.as_string() : std::to_string(key.as_int());
+      const bool known = std::any_of(keys.begin(), keys.end(), [&](const auto& one) {
+        return std::to_string(one.first) == word || one.second.fingerprint == word;
+      });
+      if (!known) return unprocessable(word + " are invalid key identifiers for Droplet creation.");
+      droplet.ssh_keys.push_back(word);
+    }
+  }
+  droplet.user_data = call.body.string_or("user_data");
+  if (droplet.user_data.size() > 64U << 10) return unprocessable("User data is too long");
+  droplet.monitoring = call.body.bool_or("monitoring", false);
+  droplet.created_at = time();
+  droplet.visible = now() + pace.visible;
+  const std::int64_t id = droplet.id;
+  const std::int64_t action = begin("create", "droplet", id, region).id;
+  const bool fails = doomed();
+  droplets.emplace(id, std::move(droplet));
+  after(pace.create, [this, id, action, fails] {
+    const auto made = droplets.find(id);
+    if (made == droplets.end()) return;
+    if (fails) {  // no host took it: it is simply gone
+      finish(action, false);
+      droplets.erase(made);
+      return;
+    }
+    made->second.status = "active";
+    made->second.locked = false;
+    ++next_address_;
+    made->second.address = boot ? boot(made->second)
+                                : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+    finish(action);
+  });
+  return {202,
+          json::Object{{"droplet", shown(droplets.at(id))},
+                       {"links", json::Object{{"actions", json::Array{json::Object{
+                                                              {"id", action},
+                                                              {"rel", "create"},
+                                                              {"href", "https://api.digitalocean.com/v2/actions/" +
+                                                                           std::to_string(action)}}}}}}},
+          {}};
+}
+
+DigitalOcean::Droplet& DigitalOcean::place(std::string name, std::set<std::string> with_tags, std::string size,
+                                           std::string region) {
+  Droplet droplet{.id = next_id(), .name = std::move(name), .region = std::move(region), .size = std::move(size)};
+  droplet.image = images.begin()->first;
+  droplet.status = "active";
+  droplet.locked = false;
+  droplet.created_at = time();
+  ++next_address_;
+  droplet.address = "198.51." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+  tags.insert(with_tags.begin(), with_tags.end());
+  droplet.tags = std::move(with_tags);
+  const std::int64_t id = droplet.id;
+  return droplets.insert_or_assign(id, std::move(droplet)).first->second;
+}
+
+void DigitalOcean::take_away(std::int64_t id) {
+  Droplet& droplet = droplets.at(id);
+  if (std::exchange(droplet.deleting, true)) return;
+  droplet.locked = true;
+  after(pace.remove, [this, id] {
+    droplets.erase(id);
+    for (auto& [ip, reserved] : reserved_ips) {
+      if (reserved.droplet == id) reserved.droplet = 0;
+    }
+  });
+}
+
+Answer DigitalOcean::act_on_droplet(const Call& call) {
+  Droplet* droplet = find_droplet(call);
+  if (!droplet) return missing();
+  if (droplet->locked) return unprocessable("Droplet already has a pending event.");
+  const std::string type = call.body.string_or("type");
+  const std::string& status = droplet->status;
+  if ((type == "shutdown" || type == "power_off") && status != "active")
+    return unprocessable("Droplet is already powered off.");
+  if (type == "power_on" && status != "off") return unprocessable("Droplet is already powered on.");
+  const auto* size = type == "resize" ? digitalocean::find_size(call.body.string_or("size")) : nullptr;
+  if (type == "resize" && status != "off") return unprocessable("Droplet must be powered off to resize.");
+  if (type == "resize" && (!size || !size->available)) return unprocessable("You specified an invalid size.");
+  if (type == "resize" && size->disk_gb < digitalocean::find_size(droplet->size)->disk_gb)
+    return unprocessable("This size is not available because it has a smaller disk.");
+  const Image* image = type == "rebuild" ? image_named(*call.body.find("image")) : nullptr;
+  if (type == "rebuild" && !image) return unprocessable("You specified an invalid image.");
+  const std::int64_t id = droplet->id;
+  const std::int64_t action = begin(type, "droplet", id, droplet->region).id;
+  const bool fails = doomed();
+  droplet->locked = true;
+  const Duration lasts = type == "snapshot" ? pace.snapshot : type == "rebuild" ? pace.create : pace.power;
+  after(lasts, [this, id, action, type, fails, name = call.body.string_or("name"), size, image = image ? image->id : 0] {
+    const auto found = droplets.find(id);
+    if (found == droplets.end()) return finish(action, false);
+    Droplet& one = found->second;
+    one.locked = one.deleting;
+    finish(action, !fails);
+    if (fails) return;
+    if (type == "shutdown" || type == "power_off") one.status = "off";
+    if (type == "power_on" || type == "reboot" || type == "power_cycle") one.status = "active";
+    if (type == "resize") one.size = size->slug;
+    if (type == "rebuild") {
+      one.image = image;
+      one.status = "active";
+    }
+    if (type == "snapshot") {
+      Image made{.id = next_id(), .name = name, .slug = {}, .distribution = images.at(one.image).distribution};
+      made.regions = {one.region};
+      made.min_disk_gb = digitalocean::find_size(one.size)->disk_gb;
+      made.size_gb = 2.3;
+      made.created_at = time();
+      made.made_from = id;
+      images[made.id] = made;
+    }
+  });
+  return {201, json::Object{{"action", shown(actions.at(action))}}, {}};
+}
+
+// ---- images
+
+DigitalOcean::Image* DigitalOcean::find_image(const Call& call) {
+  const auto found = images.find(call.number(0));
+  return found == images.end() ? nullptr : &found->second;
+}
+
+DigitalOcean::Image* DigitalOcean::image_named(const Value& id_or_slug) {
+  for (auto& [id, image] : images) {
+    if (id_or_slug.is_int() ? id == id_or_slug.as_int() : image.slug == id_or_slug.as_string() && !image.slug.empty())
+      return &image;
+  }
+  return nullptr;
+}
+
+void DigitalOcean::route_images() {
+  on("GET /v2/images", [this](const Call& call) {
+    const std::string* only_private = call.find("private");
+    const std::string* type = call.find("type");
+    const std::string* tag = call.find("tag_name");
+    json::Array all;
+    for (const auto& [id, image] : images) {
+      if (only_private && *only_private == "true" && !image.slug.empty()) continue;
+      if (type && image.slug.empty()) continue;
+      if (tag && !image.tags.contains(*tag)) continue;
+      all.push_back(shown(image));
+    }
+    return page(call, "images", std::move(all));
+  });
+  on("GET /v2/images/{}", [this](const Call& call) {
+    const Image* image = find_image(call);
+    return image ? Answer{200, json::Object{{"image", shown(*image)}}, {}} : missing();
+  });
+  on("DELETE /v2/images/{}", [this](const Call& call) {
+    const Image* image = find_image(call);
+    if (!image || !image->slug.empty()) return missing();
+    if (image->copies_under_way > 0) return unprocessable("Image already has a pending event.");
+    images.erase(image->id);
+    return Answer{204, {}, {}};
+  });
+  on("POST /v2/images/{}/actions", [this](const Call& call) { return act_on_image(call); });
+  on("GET /v2/images/{}/actions/{}", [this](const Call& call) {
+    const auto found = actions.find(call.number(1));
+    if (found == actions.end() || found->second.resource != call.number(0)) return missing();
+    return Answer{200, json::Object{{"action", shown(found->second)}}, {}};
+  });
+  on("GET /v2/snapshots", [this](const Call& call) {
+    json::Array all;
+    for (const auto& [id, image] : images) {
+      if (image.slug.empty()) all.push_back(shown_snapshot(image, false));
+    }
+    return page(call, "snapshots", std::move(all));
+  });
+  on("GET /v2/snapshots/{}", [this](const Call& call) {
+    const Image* image = find_image(call);
+    if (!image || !image->slug.empty()) return missing();
+    return Answer{200, json::Object{{"snapshot", shown_snapshot(*image, false)}}, {}};
+  });
+}
+
+Answer DigitalOcean::act_on_image(const Call& call) {
+  Image* image = find_image(call);
+  if (!image || !image->slug.empty()) return missing();
+  const std::string region = call.body.string_or("region");
+  const auto open = digitalocean::open_regions();
+  if (std::find(open.begin(), open.end(), Value(region)) == open.end())
+    return unprocessable("The region you specified is not available.");
+  if (image->regions.contains(region)) return unprocessable("Image is already in that region.");
+  ++image->copies_under_way;
+  const std::int64_t id = image->id;
+  const std::int64_t action = begin("transfer", "image", id, region).id;
+  const bool fails = doomed();
+  after(pace.transfer, [this, id, action, region, fails] {
+    const auto found = images.find(id);
+    finish(action, found != images.end() && !fails);
+    if (found == images.end()) return;
+    --found->second.copies_under_way;
+    if (!fails) found->second.regions.insert(region);
+  });
+  return {201, json::Object{{"action", shown(actions.at(action))}}, {}};
+}
+
+// ---- account, keys, tags, firewalls, addresses, figures
+
+void DigitalOcean::route_rest() {
+  on("GET /v2/account", [this](const Call&) {
+    return Answer{200,
+                  json::Object{{"account", json::Object{{"droplet_limit", droplet_limit},
+                                                        {"floating_ip_limit", 5},
+                                                        {"email", "ops@example.org"},
+                                                        {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
+                                                        {"email_verified", true},
+                                                        {"status", account_status},
+                                                        {"status_message", account_status == "active" ? "" : "payment failed"},
+                                                        {"team", json::Object{{"uuid", "5df3e3004a17e242b7c20ca6c9fc25b701a47ece"},
+                                                                              {"name", "Ops"}}}}}},
+                  {}};
+  });
+  on("GET /v2/account/keys", [this](const Call& call) {
+    json::Array all;
+    for (const auto& [id, key] : keys) all.push_back(shown(key));
+    return page(call, "ssh_keys", std::move(all));
+  });
+  on("POST /v2/account/keys", [this](const Call& call) {
+    Key key{.id = next_id(), .name = call.body.string_or("name"), .fingerprint = {}, .public_key = call.body.string_or("public_key")};
+    key.fingerprint = sha256_hex(key.public_key).substr(0, 32);
+    for (const auto& [id, one] : keys) {
+      if (one.fingerprint == key.fingerprint) return unprocessable("SSH Key is already in use on your account");
+    }
+    keys[key.id] = key;
+    return Answer{201, json::Object{{"ssh_key", shown(key)}}, {}};
+  });
+  on("GET /v2/actions", [this](const Call& call) {
+    json::Array all;  // newest first
+    for (auto at = actions.rbegin(); at != actions.rend(); ++at) all.push_back(shown(at->second));
+    return page(call, "actions", std::move(all));
+  });
+  on("GET /v2/actions/{}", [this](const Call& call) {
+    const auto found = actions.find(call.number(0));
+    return found == actions.end() ? missing() : Answer{200, json::Object{{"action", shown(found->second)}}, {}};
+  });
+  on("GET /v2/regions", [this](const Call& call) {
+    json::Array all;
+    for (const auto& region : digitalocean::regions()) all.push_back(digitalocean::shown(region));
+    return page(call, "regions", std::move(all));
+  });
+  on("GET /v2/sizes", [this](const Call& call) {
+    json::Array all;
+    for (const auto& size : digitalocean::sizes()) all.push_back(digitalocean::shown(size));
+    return page(call, "sizes", std::move(all));
+  });
+  on("POST /v2/tags", [this](const Call& call) {
+    tags.insert(call.body.string_or("name"));
+    return Answer{201, json::Object{{"tag", json::Object{{"name", call.body.string_or("name")}, {"resources", json::Object{{"count", 0}}}}}}, {}};
+  });
+  on("DELETE /v2/tags/{}", [this](const Call& call) {
+    if (tags.erase(call.captured[0]) == 0) return missing();
+    for (auto& [id, droplet] : droplets) droplet.tags.erase(call.captured[0]);
+    for (auto& [id, image] : images) image.tags.erase(call.captured[0]);
+    for (auto& [id, firewall] : firewalls) firewall.tags.erase(call.captured[0]);
+    return Answer{204, {}, {}};
+  });
+  on("POST /v2/tags/{}/resources", [this](const Call& call) { return tag_resources(call, true); });
+  on("DELETE /v2/tags/{}/resources", [this](const Call& call) { return tag_resources(call, false); });
+  on("GET /v2/firewalls", [this](const Call& call) {
+    json::Array all;
+    for (const auto& [id, firewall] : firewalls) all.push_back(shown(firewall));
+    return page(call, "firewalls", std::move(all));
+  });
+  on("POST /v2/firewalls", [this](const Call& call) { return put_firewall(call, nullptr); });
+  on("PUT /v2/firewalls/{}", [this](const Call& call) {
+    const auto found = firewalls.find(call.captured[0]);
+    return found == firewalls.end() ? missing() : put_firewall(call, &found->second);
+  });
+  on("DELETE /v2/firewalls/{}", [this](const Call& call) {
+    return firewalls.erase(call.captured[0]) > 0 ? Answer{204, {}, {}} : missing();
+  });
+  on("GET /v2/reserved_ips", [this](const Call& call) {
+    json::Array all;
+    for (const auto& [ip, one] : reserved_ips) all.push_back(shown(one));
+    return page(call, "reserved_ips", std::move(all));
+  });
+  on("POST /v2/reserved_ips", [this](const Call& call) {
+    const std::int64_t droplet = call.body.int_or("droplet_id", 0);
+    if (droplet != 0 && !droplets.contains(droplet)) return missing();
+    ReservedIp one{.ip = "192.0.2." + std::to_string(++next_address_ % 250 + 1),
+                   .region = droplet != 0 ? droplets.at(droplet).region : call.body.string_or("region"),
+                   .droplet = droplet};
+    reserved_ips[one.ip] = one;
+    return Answer{202, json::Object{{"reserved_ip", shown(one)}, {"links", json::Object{{"droplets", json::Array{}}, {"actions", json::Array{}}}}}, {}};
+  });
+  on("GET /v2/vpcs", [this](const Call& call) {
+    json::Array all;
+    for (const auto& region : digitalocean::open_regions())
+      all.push_back(json::Object{{"id", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
+                                 {"urn", "do:vpc:5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
+                                 {"name", "default-" + region.as_string()},
+                                 {"description", ""},
+                                 {"region", region},
+                                 {"ip_range", "10.106.0.0/20"},
+                                 {"default", true},
+                                 {"created_at", time()}});
+    return page(call, "vpcs", std::move(all));
+  });
+  on("GET /v2/customers/my/balance", [this](const Call&) {
+    return Answer{200, json::Object{{"month_to_date_balance", "23.44"}, {"account_balance", "12.23"}, {"month_to_date_usage", "11.21"}, {"generated_at", time()}}, {}};
+  });
+  const auto figures = [this](const Call& call) {
+    const auto found = droplets.find(std::stoll(*call.find("host_id")));
+    json::Array series;
+    if (found != droplets.end() && found->second.monitoring)
+      series.push_back(json::Object{{"metric", json::Object{{"host_id", *call.find("host_id")}}},
+                                    {"values", json::Array{json::Array{std::stoll(*call.find("start")), "0.25"}}}});
+    return Answer{200, json::Object{{"status", "success"}, {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}}, {}};
+  };
+  on("GET /v2/monitoring/metrics/droplet/bandwidth", figures);
+  on("GET /v2/monitoring/metrics/droplet/cpu", figures);
+}
+
+Answer DigitalOcean::tag_resources(const Call& call, bool add) {
+  const std::string& tag = call.captured[0];
+  if (!tags.contains(tag)) return missing();
+  for (const auto& resource : call.body.find("resources")->as_array()) {
+    const std::string type = resource.string_or("resource_type");
+    const std::int64_t id = std::stoll(resource.string_or("resource_id", "0"));
+    std::set<std::string>* tagged = nullptr;
+    if (type == "droplet" && droplets.contains(id)) tagged = &droplets.at(id).tags;
+    if (type == "image" && images.contains(id)) tagged = &images.at(id).tags;
+    if (!tagged) return missing();
+    if (add) {
+      tagged->insert(tag);
+    } else {
+      tagged->erase(tag);
+    }
+  }
+  return {204, {}, {}};
+}
+
+Answer DigitalOcean::put_firewall(const Call& call, Firewall* existing) {
+  const auto rules = [&](const char* name) {
+    const Value* given = call.body.find(name);
+    return given && given->is_array() ? given->as_array() : json::Array{};
+  };
+  Firewall firewall{.id = existing ? existing->id : SeededRandom(static_cast<std::uint64_t>(next_id())).uuid(), .name = call.body.string_or("name")};
+  firewall.tags = text_set(call.body.find("tags"));
+  for (const auto& tag : firewall.tags) {
+    if (!tags.contains(tag)) return refusal(400, "bad_request", "tag " + tag + " does not exist");
+  }
+  for (const auto& [id, one] : firewalls) {
+    if (one.name == firewall.name && id != firewall.id) return refusal(409, "conflict", "duplicate name");
+  }
+  firewall.inbound = rules("inbound_rules");
+  firewall.outbound = rules("outbound_rules");
+  if (firewall.inbound.empty() && firewall.outbound.empty()) return unprocessable("at least one rule is required");
+  firewall.created_at = existing ? existing->created_at : time();
+  firewalls[firewall.id] = firewall;
+  after(pace.small, [this, id = firewall.id] {
+    if (const auto found = firewalls.find(id); found != firewalls.end()) found->second.settled = true;
+  });
+  return {existing ? 200 : 202, json::Object{{"firewall", shown(firewall)}}, {}};
+}
+
+// ---- actions
+
+DigitalOcean::Action& DigitalOcean::begin(std::string type, std::string resource_type, std::int64_t resource,
+                                          const std::string& region) {
+  Action action{.id = next_id(), .type = std::move(type)};
+  action.started_at = time();
+  action.resource = resource;
+  action.resource_type = std::move(resource_type);
+  action.region = region;
+  return actions.insert_or_assign(action.id, action).first->second;
+}
+
+void DigitalOcean::finish(std::int64_t id, bool well) {
+  Action& action = actions.at(id);
+  action.status = well ? "completed" : "errored";
+  action.completed_at = time();
+}
+
+// ---- how it is shown
+
+Value DigitalOcean::shown(const Droplet& droplet) const {
+  const auto* size = digitalocean::find_size(droplet.size);
+  json::Array v4;
+  if (!droplet.address.empty()) {
+    v4.push_back(json::Object{{"ip_address", droplet.address}, {"netmask", "255.255.240.0"}, {"gateway", "203.0.0.1"}, {"type", "public"}});
+    v4.push_back(json::Object{{"ip_address", "10.106.0." + std::to_string(droplet.id % 250 + 1)}, {"netmask", "255.255.240.0"}, {"gateway", "10.106.0.1"}, {"type", "private"}});
+  }
+  const auto region = std::find_if(digitalocean::regions().begin(), digitalocean::regions().end(),
+                                   [&](const auto& one) { return one.slug == droplet.region; });
+  json::Array snapshots;
+  for (const auto& [id, image] : images) {
+    if (image.made_from == droplet.id) snapshots.emplace_back(id);
+  }
+  const auto image = images.find(droplet.image);
+  return json::Object{{"id", droplet.id},
+                      {"name", droplet.name},
+                      {"memory", size->memory_mb},
+                      {"vcpus", size->vcpus},
+                      {"disk", size->disk_gb},
+                      {"locked", droplet.locked},
+                      {"status", droplet.status},
+                      {"created_at", droplet.created_at},
+                      {"features", json::Array{}},
+                      {"backup_ids", json::Array{}},
+                      {"next_backup_window", json::Object{}},
+                      {"snapshot_ids", std::move(snapshots)},
+                      {"image", image == images.end() ? Value(json::Object{{"id", droplet.image}}) : shown(image->second)},
+                      {"volume_ids", json::Array{}},
+                      {"size", digitalocean::shown(*size)},
+                      {"size_slug", droplet.size},
+                      {"networks", json::Object{{"v4", std::move(v4)}, {"v6", json::Array{}}}},
+                      {"region", digitalocean::shown(*region)},
+                      {"tags", texts(droplet.tags)},
+                      {"vpc_uuid", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"}};
+}
+
+Value DigitalOcean::shown(const Image& image) const {
+  return json::Object{{"id", image.id},
+                      {"name", image.name},
+                      {"type", image.slug.empty() ? "snapshot" : "base"},
+                      {"distribution", image.distribution},
+                      {"slug", image.slug.empty() ? Value() : Value(image.slug)},
+                      {"public", !image.slug.empty()},
+                      {"regions", texts(image.regions)},
+                      {"created_at", image.created_at},
+                      {"min_disk_size", image.min_disk_gb},
+                      {"size_gigabytes", image.size_gb},
+                      {"tags", texts(image.tags)},
+                      {"status", image.status}};
+}
+
+Value DigitalOcean::shown_snapshot(const Image& image, bool of_droplet) const {
+  json::Object snapshot{{"name", image.name},
+                        {"created_at", image.created_at},
+                        {"regions", texts(image.regions)},
+                        {"min_disk_size", image.min_disk_gb},
+                        {"size_gigabytes", image.size_gb}};
+  if (of_droplet) {
+    snapshot.set("id", image.id);
+    snapshot.set("type", "snapshot");
+  } else {
+    snapshot.set("id", std::to_string(image.id));
+    snapshot.set("resource_id", std::to_string(image.made_from));
+    snapshot.set("resource_type", "droplet");
+    snapshot.set("tags", texts(image.tags));
+  }
+  return snapshot;
+}
+
+Value DigitalOcean::shown(const Firewall& firewall) const {
+  json::Array droplet_ids;
+  json::Array pending;
+  for (const auto& [id, droplet] : droplets) {
+    const bool selected = std::any_of(firewall.tags.begin(), firewall.tags.end(),
+                                      [&](const auto& tag) { return droplet.tags.contains(tag); });
+    if (selected && !firewall.settled)
+      pending.push_back(json::Object{{"droplet_id", id}, {"removing", false}, {"status", "waiting"}});
+  }
+  return json::Object{{"id", firewall.id},
+                      {"name", firewall.name},
+                      {"status", firewall.settled ? "succeeded" : "waiting"},
+                      {"created_at", firewall.created_at},
+                      {"pending_changes", std::move(pending)},
+                      {"droplet_ids", std::move(droplet_ids)},
+                      {"tags", texts(firewall.tags)},
+                      {"inbound_rules", firewall.inbound},
+                      {"outbound_rules", firewall.outbound}};
+}
+
+Value DigitalOcean::shown(const Action& action) const {
+  return json::Object{{"id", action.id},
+                      {"status", action.status},
+                      {"type", action.type},
+                      {"started_at", action.started_at},
+                      {"completed_at", action.completed_at.empty() ? Value() : Value(action.completed_at)},
+                      {"resource_id", action.resource},
+                      {"resource_type", action.resource_type},
+                      {"region_slug", action.region}};
+}
+
+Value DigitalOcean::shown(const Key& key) const {
+  return json::Object{{"id", key.id}, {"name", key.name}, {"fingerprint", key.fingerprint}, {"public_key", key.public_key}};
+}
+
+Value DigitalOcean::shown(const ReservedIp& one) const {
+  const auto region = std::find_if(digitalocean::regions().begin(), digitalocean::regions().end(),
+                                   [&](const auto& place) { return place.slug == one.region; });
+  json::Object ip{{"ip", one.ip}, {"locked", false}, {"droplet", Value()}};
+  if (region != digitalocean::regions().end()) ip.set("region", digitalocean::shown(*region));
+  if (one.droplet != 0) ip.set("droplet", shown(droplets.at(one.droplet)));
+  return ip;
+}
+
+Answer DigitalOcean::page(const Call& call, std::string_view name, json::Array all) const {
+  const auto asked = [&](const char* parameter, std::size_t otherwise) {
+    const std::string* value = call.find(parameter);
+    return value ? static_cast<std::size_t>(std::stoul(*value)) : otherwise;
+  };
+  const std::size_t size = std::min<std::size_t>(asked("per_page", 20), 200);
+  const std::size_t number = std::max<std::size_t>(asked("page", 1), 1);
+  const std::size_t total = all.size();
+  const std::size_t begin = std::min((number - 1) * size, total);
+  const std::size_t end = std::min(begin + size, total);
+  json::Array part(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(begin)),
+                   std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(end)));
+  json::Object body{{"meta", json::Object{{"total", total}}}};
+  const std::string url = "https://api.digitalocean.com" + call.target.substr(0, call.target.find('?'));
+  json::Object pages;
+  const auto link = [&](std::size_t to) { return url + "?page=" + std::to_string(to) + "&per_page=" + std::to_string(size); };
+  const std::size_t last = std::max<std::size_t>((total + size - 1) / size, 1);
+  if (number < last) {
+    pages.set("next", link(number + 1));
+    pages.set("last", link(last));
+  }
+  if (number > 1) {
+    pages.set("first", link(1));
+    pages.set("prev", link(number - 1));
+  }
+  body.set("links", pages.empty() ? json::Object{} : json::Object{{"pages", std::move(pages)}});
+  body.set(name, std::move(part));
+  return {200, std::move(body), {}};
+}
+
+Answer DigitalOcean::refusal(int status, std::string_view code, std::string_view message) const {
+  const std::string_view id = status == 429 ? "too_many_requests" : code;
+  return {status, json::Object{{"id", id}, {"message", message}, {"request_id", "4d9d8375-3c56-4925-a3e7-eb137fed17e9"}}, {}};
+}
+
+Answer DigitalOcean::missing() const {
+  return refusal(404, "not_found", "The resource you were accessing could not be found.");
+}
+
+Answer DigitalOcean::no_room() const { return unprocessable("Size is not available in this region."); }
+
+bool DigitalOcean::count(http::Headers& headers) {
+  while (!hour_.empty() && hour_.front() + std::chrono::hours(1) <= now()) hour_.pop_front();
+  const auto minute = std::lower_bound(hour_.begin(), hour_.end(), now() - std::chrono::minutes(1));
+  const bool fits = hour_.size() < 5000 && hour_.end() - minute < 250;
+  if (fits) hour_.push_back(now());
+  const Instant oldest = hour_.empty() ? now() : hour_.front();
+  const auto reset = wall() + (oldest + std::chrono::hours(1) - now());
+  const std::size_t used = std::max<std::size_t>(hour_.size(), fits ? 0 : 5000);
+  headers.emplace_back("ratelimit-limit", "5000");
+  headers.emplace_back("ratelimit-remaining", std::to_string(5000 - std::min<std::size_t>(used, 5000)));
+  headers.emplace_back("ratelimit-reset",
+                       std::to_string(std::chrono::floor<std::chrono::seconds>(reset.time_since_epoch()).count()));
+  return fits;
+}
+
+void DigitalOcean::too_many_headers(http::Headers& headers) const { headers.emplace_back("retry-after", "7"); }
+
+void DigitalOcean::spoil_total(Value& body) const {
+  if (!body.is_object()) return;
+  for (auto& [name, value] : body.as_object()) {
+    if (value.is_array() && !value.as_array().empty()) value.as_array().pop_back();
+  }
+}
+
+}  // namespace gantry::emulators

@@ -1,0 +1,156 @@
+// What the emulated clouds share: time, limits of calls, pages, troubles by script or by chance, and the contract that
+// both sides are held to. An Emulator answers one request after the other; how they get here (in the process, or by a
+// socket) is transport.hpp's and server.hpp's business.
+//
+// Nothing runs by itself: what takes time is due at an instant of the reactor's clock, and happens as soon as somebody
+// looks. So a manual clock makes a cloud that takes exactly as long as it is told to.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/http.hpp"
+#include "controller/base/json.hpp"
+#include "controller/base/random.hpp"
+#include "controller/base/reactor.hpp"
+#include "tests/contract/contract.hpp"
+
+namespace gantry::emulators {
+
+struct Call {
+  std::string method;
+  std::string target;                 // as sent: /v2/droplets?tag_name=a
+  std::vector<std::string> captured;  // what stood where the route has {}
+  std::vector<std::pair<std::string, std::string>> query;
+  json::Value body;  // null: none
+
+  const std::string* find(std::string_view parameter) const;
+  std::vector<std::string> all(std::string_view parameter) const;
+  std::int64_t number(std::size_t capture) const;  // -1 when it is none
+};
+
+struct Answer {
+  int status = 200;
+  json::Value body;  // null: none
+  http::Headers headers;
+};
+
+// What may go wrong with a call, as it does go wrong with real vendors.
+struct Trouble {
+  enum class How {
+    TooMany,      // 429, with the time to wait
+    Broken,       // 500, no effect
+    BadGateway,   // 502 with a page of HTML, although it had its effect
+    LostBefore,   // no answer, no effect
+    LostAfter,    // no answer, but the effect
+    Twice,        // the effect twice (a proxy of the vendor's tried again), one answer
+    Slow,         // what it starts takes five times as long
+    WrongTotal,   // a listing lacks its last entry, though its total counts it
+    NoRoom,       // out of capacity, said at once
+    FailsLater,   // accepted; what it starts fails in the end
+  };
+  How how = How::Broken;
+  std::string calls;  // "POST /v2/droplets": method and start of the path; empty: any
+  int skip = 0;       // so many of them go well before
+  int times = 1;
+};
+
+// How long things take.
+struct Pace {
+  Duration create = std::chrono::seconds(30);
+  Duration remove = std::chrono::seconds(5);
+  Duration power = std::chrono::seconds(4);
+  Duration snapshot = std::chrono::seconds(60);
+  Duration transfer = std::chrono::seconds(45);
+  Duration small = std::chrono::seconds(1);    // a firewall, a label
+  Duration visible = std::chrono::seconds(2);  // until what was made is found by those who look
+};
+
+class Emulator {
+ public:
+  // `vendor` names the contract; `token` is the only one that is let in.
+  Emulator(Reactor& reactor, std::string vendor, std::string token);
+  virtual ~Emulator() = default;
+  Emulator(const Emulator&) = delete;
+  Emulator& operator=(const Emulator&) = delete;
+
+  // Null: no answer will ever come.
+  std::optional<http::Response> exchange(const http::Request& request);
+
+  void expect(Trouble trouble) { troubles_.push_back(std::move(trouble)); }
+  // From now on each call meets one of `ways` with this probability.
+  void trouble_by_chance(std::uint64_t seed, double probability, std::vector<Trouble::How> ways);
+  void leave_in_peace();
+
+  Pace pace;
+  std::string token;  // may be changed: a rotation
+  // Applies what is due by now. Called before each answer; a test that looks at the state calls it too.
+  void catch_up();
+
+  // Each call that came: "POST /v2/droplets".
+  const std::vector<std::string>& log() const { return log_; }
+  std::size_t calls(std::string_view beginning) const;
+  void forget_calls() { log_.clear(); }
+  // 429s that no script asked for.
+  int over_the_limit() const { return over_the_limit_; }
+  // What either side said against the vendor's own description; empty where there is no description.
+  const contract::Faults& breaches() const { return breaches_; }
+  bool judged() const { return contract_ != nullptr; }
+
+  Reactor& reactor() { return reactor_; }
+
+ protected:
+  using Route = std::function<Answer(const Call&)>;
+  // "GET /v2/droplets/{}"; fixed segments go before {}.
+  void on(std::string_view method_and_path, Route route);
+
+  // The vendor's ways.
+  virtual Answer refusal(int status, std::string_view code, std::string_view message) const = 0;
+  virtual Answer no_room() const = 0;
+  // Counts this call; false when it is one too many. Adds the headers either way.
+  virtual bool count(http::Headers& headers) = 0;
+  virtual void too_many_headers(http::Headers& headers) const = 0;
+  virtual std::string request_id_header() const = 0;
+  // Takes the last entry out of a listing, and leaves the total.
+  virtual void spoil_total(json::Value& body) const = 0;
+
+  Instant now() const { return reactor_.now(); }
+  std::string time() const { return format_time(wall()); }
+  WallTime wall() const { return reactor_.clock().wall(); }
+  // Happens after so long (five times as long in a slow call).
+  void after(Duration duration, std::function<void()> effect);
+  // Whether what the present call starts is to fail in the end.
+  bool doomed() const { return now_doing_ == Trouble::How::FailsLater; }
+  std::int64_t next_id() { return ++last_id_; }
+
+ private:
+  struct Routed {
+    std::string method;
+    std::vector<std::string> segments;
+    Route route;
+  };
+  Answer dispatch(Call& call, std::string_view path);
+  std::optional<Trouble::How> trouble_of(const std::string& name);
+  void judge(const http::Request& request, const http::Response& response);
+
+  Reactor& reactor_;
+  std::string vendor_;
+  const contract::Contract* contract_;
+  std::vector<Routed> routes_;
+  std::multimap<Instant, std::function<void()>> due_;
+  std::vector<Trouble> troubles_;
+  std::optional<SeededRandom> chance_;
+  double probability_ = 0;
+  std::vector<Trouble::How> ways_;
+  std::optional<Trouble::How> now_doing_;
+  std::vector<std::string> log_;
+  contract::Faults breaches_;
+  int over_the_limit_ = 0;
+  std::int64_t last_id_ = 1000;
+};
+
+}  // namespace gantry::emulators
