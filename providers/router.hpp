@@ -52,6 +52,7 @@ struct AppRoutes {
   std::string app_uid;
   std::string app_namespace;
   std::string app_name;
+  WallTime created{};  // of two Apps that ask for the same route the older one has it
   std::vector<RouteRule> rules;
   // The rules of before go on, whatever is in `rules`: only who serves is new.
   bool keep_rules = false;
@@ -99,7 +100,7 @@ class Router {
 
   virtual Task<SeenRoutes> observe(std::string app_uid) = 0;
   // Nothing happens for rules that are to be kept when there are none.
-  // Error(Invalid) when the proxy refuses these rules: those before go on, but who serves is as asked all the same.
+  // Error(Invalid) when the proxy refuses these rules, or an older App has one of the routes: those before go on, but who serves is as asked all the same.
   virtual Task<> set(AppRoutes routes) = 0;
   virtual Task<> remove(std::string app_uid) = 0;
 

@@ -7,6 +7,7 @@
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "providers/caddy/route_check.hpp"
+#include "providers/relay/relay.hpp"
 
 namespace gantry::providers::caddy {
 namespace {
@@ -18,33 +19,9 @@ constexpr Duration kAskAgain = std::chrono::milliseconds(20);
 constexpr Duration kLookEvery = std::chrono::seconds(15);
 constexpr Duration kWhenDown = std::chrono::milliseconds(250);
 constexpr Duration kControlTimeout = std::chrono::seconds(5);
-constexpr Duration kLoadTimeout = std::chrono::seconds(30);
-constexpr int kAttempts = 5;
 constexpr std::size_t kSocketPathMax = 100;
 
-// {"error": "..."} as Caddy's admin API answers.
-std::string caddy_message(const http::Response& response) {
-  try {
-    const std::string text = json::parse(response.body).string_or("error");
-    if (!text.empty()) return log::redacted(text);
-  } catch (const Error&) {  // not JSON: as it is
-  }
-  return log::redacted(response.body.substr(0, 2048));
-}
-
 }  // namespace
-
-// One change at a time: what is rendered must be what is loaded and written.
-class CaddyRouter::Turn {
- public:
-  explicit Turn(CaddyRouter& router) : router_(router) {}
-  ~Turn() { router_.give_turn(); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  CaddyRouter& router_;
-};
 
 CaddyRouter::CaddyRouter(Reactor& reactor, Blocking& blocking, WorkloadHost& host, Options options)
     : reactor_(reactor),
@@ -219,6 +196,7 @@ Task<> CaddyRouter::sync() {
     if (!lives || reactor_.now() > until) throw *failure;
     co_await sleep_for(reactor_, kAskAgain);
   }
+  co_await renew_relay();
   // Each Caddy may be another version.
   if (caddy_seen_ != caddy_.instance()) stream_close_delay_ = true;
   const http::Response running = co_await ask_caddy({.url = "/config/", .timeout = kControlTimeout});
@@ -228,6 +206,38 @@ Task<> CaddyRouter::sync() {
   relay_seen_ = relay_.instance();
   next_sync_ = reactor_.now() + kLookEvery;
   check_.notify_all();
+}
+
+std::string CaddyRouter::relay_identity() const {
+  const std::string& program = options_.relay_program;
+  return relay::program_identity(program == "$(GANTRY_BINARY)" ? "/proc/self/exe" : program);
+}
+
+// The relay lives on when we are replaced by a newer binary, and would be of the old one for ever. So the new one is
+// started beside it and given its sockets: no connection is refused, and none that is open ends.
+Task<> CaddyRouter::renew_relay() {
+  if (relay_renewed_) co_return;
+  const auto identity = [](const http::Response& state) { return json::parse(state.body).string_or("program"); };
+  const std::string wanted = relay_identity();
+  const auto running = co_await control_.send({.url = "/state/none", .timeout = kControlTimeout});
+  relay_renewed_ = true;
+  const std::string found = identity(running);
+  if (wanted.empty() || found.empty() || found == wanted) co_return;  // one that does not say cannot hand over either
+  kLog.info("the relay is of another binary; a new one takes its place", {{"instance", relay_.instance()}});
+  co_await relay_.replace();
+  const Instant until = reactor_.now() + kStartPatience;
+  while (true) {
+    std::string now;
+    try {
+      now = identity(co_await control_.send({.url = "/state/none", .timeout = kControlTimeout}));
+    } catch (const Error&) {  // between the two
+    }
+    if (now == wanted) co_return;
+    const bool lives = co_await relay_.ensure();
+    if (!lives || reactor_.now() > until)
+      throw Error(ErrorCode::Unavailable, "the new relay did not take the place of the one before");
+    co_await sleep_for(reactor_, kAskAgain);
+  }
 }
 
 Task<bool> CaddyRouter::caddy_answers(Duration patience) {
@@ -255,140 +265,6 @@ Task<> CaddyRouter::end_processes() {
   relay_seen_.clear();
   co_await caddy_.end();
   co_await relay_.end();
-}
-
-// --- changing what is served
-
-// After each load Caddy opens its admin endpoint anew and closes connections of before, also those on which a request
-// is just arriving. Everything we ask it may be asked twice.
-Task<http::Response> CaddyRouter::ask_caddy(http::Request request) {
-  request.headers.emplace_back("Connection", "close");
-  for (int attempt = 1;; ++attempt) {
-    std::optional<Error> failure;
-    http::Response response;
-    try {
-      response = co_await admin_.send(request);
-    } catch (const Error& error) {
-      failure = error;
-    }
-    if (!failure) co_return response;
-    if (failure->code() != ErrorCode::Unavailable || attempt == kAttempts) throw *failure;
-    co_await sleep_for(reactor_, kAskAgain);
-  }
-}
-
-Task<> CaddyRouter::load(const AllRoutes& apps) {
-  while (true) {
-    http::Request request{.method = "POST",
-                          .url = "/load",
-                          .headers = {{"Content-Type", "application/json"}},
-                          .body = json::dump(render_caddy(apps, caddy_options())),
-                          .timeout = kLoadTimeout};
-    const http::Response response = co_await ask_caddy(std::move(request));
-    if (response.status == 200) co_return;
-    const std::string why = caddy_message(response);
-    // Known from 2.7 on; refusing a configuration changes nothing, so asking is how to find out.
-    if (stream_close_delay_ && why.find("stream_close_delay") != std::string::npos) {
-      stream_close_delay_ = false;
-      continue;
-    }
-    throw Error(response.status < 500 ? ErrorCode::Invalid : ErrorCode::Unavailable,
-                "Caddy refuses the configuration: " + why);
-  }
-}
-
-// Read when Caddy starts, before anybody knows its version: what every version understands.
-Task<> CaddyRouter::write_caddy_file() {
-  CaddyOptions options = caddy_options();
-  options.stream_close_delay = false;
-  co_await write("caddy.json", json::dump_pretty(render_caddy(apps_, options), 1));
-}
-
-Task<> CaddyRouter::tell_relay(relay::Config config) {
-  http::Request request{.method = "PUT",
-                        .url = "/config",
-                        .headers = {{"Content-Type", "application/json"}},
-                        .body = json::dump(relay::to_json(config)),
-                        .timeout = kControlTimeout};
-  const http::Response response = co_await control_.send(std::move(request));
-  if (response.status != 200)
-    throw Error(ErrorCode::Internal, "the relay refuses its configuration: " + response.body.substr(0, 500));
-}
-
-Task<> CaddyRouter::set(AppRoutes routes) {
-  co_await take_turn();
-  const Turn turn(*this);
-  const std::string uid = routes.app_uid;
-  const auto before = apps_.find(uid);
-  if (routes.keep_rules) {
-    if (before == apps_.end()) co_return;
-    routes.rules = before->second.rules;
-    routes.keep_rules = false;
-  }
-  const std::string hash = rules_hash(routes);
-  waiting_.insert(uid);
-  const bool up = co_await bring_up();
-  if (!up) throw Error(ErrorCode::Unavailable, down_);
-  waiting_.erase(uid);
-
-  AllRoutes wanted = apps_;
-  wanted[uid] = routes;
-  std::optional<Error> refused;
-  if (before == apps_.end() || rules_hash(before->second) != hash) {
-    // The relay knows the new names before Caddy does, and the old ones for as long as Caddy does.
-    relay::Config both = render_relay(wanted);
-    for (const auto& [key, route] : render_relay(apps_).routes) both.routes.try_emplace(key, route);
-    co_await tell_relay(std::move(both));
-    try {
-      co_await load(wanted);
-    } catch (const Error& error) {
-      refused = error;
-    }
-  }
-  if (refused) {
-    if (refused->code() == ErrorCode::Invalid) problems_[uid] = {hash, refused->message()};
-    // Who serves is as asked all the same, under the names of before.
-    if (before == apps_.end()) {
-      wanted.erase(uid);
-    } else {
-      wanted[uid].rules = before->second.rules;
-    }
-  } else if (problems_.contains(uid) && (before == apps_.end() || rules_hash(before->second) != hash)) {
-    problems_.erase(uid);
-  }
-  apps_ = std::move(wanted);
-  co_await tell_relay(render_relay(apps_));
-  if (const auto now = apps_.find(uid); now != apps_.end())
-    co_await write("apps/" + uid + ".json", json::dump(to_json(now->second)));
-  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
-  co_await write_caddy_file();
-  if (refused) throw *refused;
-  check_.notify_all();
-}
-
-Task<> CaddyRouter::remove(std::string app_uid) {
-  co_await take_turn();
-  const Turn turn(*this);
-  problems_.erase(app_uid);
-  waiting_.erase(app_uid);
-  checks_.erase(app_uid);
-  if (!apps_.contains(app_uid)) {
-    if (nobody()) co_await end_processes();
-    co_return;
-  }
-  AllRoutes left = apps_;
-  left.erase(app_uid);
-  if (!left.empty()) {
-    const bool up = co_await bring_up();
-    if (up) co_await load(left);
-    if (up) co_await tell_relay(render_relay(left));
-  }
-  // First the file: killed here, the next start serves what is left.
-  co_await blocking_.run(reactor_, [file = path("apps/" + app_uid + ".json")] { files::remove_file(file); });
-  apps_ = std::move(left);
-  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
-  co_await write_caddy_file();
-  if (nobody()) co_await end_processes();
 }
 
 // --- telling what is served

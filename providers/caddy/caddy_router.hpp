@@ -51,14 +51,29 @@ class CaddyRouter final : public Router {
   Task<> remove(std::string app_uid) override;
   std::string url_of(const RouteRule& rule) const override;
   std::string rate_limiter() const override;
+  // How often Caddy was given a configuration: each is a start of all that it serves.
+  int loads() const { return loads_; }
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
  private:
-  class Turn;
+  // One change at a time: what is rendered must be what is loaded and written.
+  class Turn {
+   public:
+    explicit Turn(CaddyRouter& router) : router_(router) {}
+    ~Turn() { router_.give_turn(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    CaddyRouter& router_;
+  };
   struct Problem {
     std::string hash;
     std::string message;
+    std::string held_by;  // the uid of the App that has the route; empty: nobody's, the rules themselves are at fault
   };
+  struct Wish;
+  using WishPtr = std::shared_ptr<Wish>;
 
   Task<> take_turn();
   void give_turn();
@@ -66,7 +81,14 @@ class CaddyRouter final : public Router {
   Task<> check_for_ever(Gate::Pass pass);
   Task<bool> bring_up();
   Task<> sync();
+  Task<> renew_relay();
+  std::string relay_identity() const;
   Task<> end_processes();
+  Task<> serve(std::vector<WishPtr> wishes);
+  Task<> serve_all(const std::vector<WishPtr>& wishes);
+  void put(const Wish& wish, AllRoutes& wanted) const;
+  void claim(Wish& wish, AllRoutes& wanted, std::set<std::string>& changed);
+  void free_rivals_of(const std::string& uid);
   Task<> write_caddy_file();
   Task<bool> caddy_answers(Duration patience);
   Task<http::Response> ask_caddy(http::Request request);
@@ -89,12 +111,15 @@ class CaddyRouter final : public Router {
   http::UnixTransport admin_;
   http::UnixTransport control_;
   AllRoutes apps_;                           // as served
+  std::vector<WishPtr> wishes_;              // that wait for their turn
   std::set<std::string> waiting_;            // Apps whose first rules wait for the proxy to come up
-  std::map<std::string, Problem> problems_;  // by App: rules that Caddy refused
+  std::map<std::string, Problem> problems_;  // by App: rules that were refused
   std::map<std::string, std::vector<RouteCheck>> checks_;
   std::string caddy_seen_;  // the instances that were found to serve what is in the files
   std::string relay_seen_;
   std::string down_;
+  int loads_ = 0;
+  bool relay_renewed_ = false;  // once for each of us: should it not help, it would not help again
   bool stream_close_delay_ = true;
   bool busy_ = false;
   bool closing_ = false;

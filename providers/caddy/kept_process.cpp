@@ -52,11 +52,8 @@ Task<> KeptProcess::count_end(const Instance& last) {
 
 Task<bool> KeptProcess::ensure() {
   const auto all = co_await mine();
-  int newest = 0;
-  for (const auto& one : all) {
-    newest = std::max(newest, number_of(one.id));
-    if (one.state == Instance::State::Exited || one.stopping) continue;
-    instance_ = one.id;
+  if (!all.empty() && all.back().state != Instance::State::Exited && !all.back().stopping) {
+    instance_ = all.back().id;
     problem_.clear();
     retry_at_.reset();
     co_return true;
@@ -64,18 +61,9 @@ Task<bool> KeptProcess::ensure() {
   instance_.clear();
   if (!all.empty() && all.back().state == Instance::State::Exited) co_await count_end(all.back());
   if (retry_at_ && reactor_.now() < *retry_at_) co_return false;
-  InstanceSpec spec;
-  spec.id = "proxy-" + program_.name + "-" + std::to_string(newest + 1);
-  spec.owner_uid = kProxyOwner;
-  spec.owner_namespace = "gantry";
-  spec.owner_name = "proxy";
-  spec.release = program_.name;
-  spec.command = program_.command;
-  spec.working_directory = program_.folder;
-  for (const auto* name : {"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}) spec.env.emplace_back(name, program_.folder);
   std::optional<Error> failure;
   try {
-    co_await host_.start(std::move(spec));
+    co_await start(all.empty() ? 1 : number_of(all.back().id) + 1);
   } catch (const Error& error) {
     failure = error;
   }
@@ -84,13 +72,34 @@ Task<bool> KeptProcess::ensure() {
     retry_at_ = reactor_.now() + kLongestPause;
     co_return false;
   }
-  instance_ = "proxy-" + program_.name + "-" + std::to_string(newest + 1);
-  kLog.info("a part of the proxy was started", {{"program", program_.name}, {"instance", instance_}});
   // The last one's log stays for whoever wants to know why it ended.
   for (std::size_t i = 0; i + 1 < all.size(); ++i) {
     if (all[i].state == Instance::State::Exited) co_await host_.remove(all[i].id, true);
   }
   co_return true;
+}
+
+Task<> KeptProcess::replace() {
+  const auto all = co_await mine();
+  co_await start(all.empty() ? 1 : number_of(all.back().id) + 1);
+  for (const auto& one : all) {
+    if (one.state == Instance::State::Exited) co_await host_.remove(one.id, true);
+  }
+}
+
+Task<> KeptProcess::start(int number) {
+  InstanceSpec spec;
+  spec.id = "proxy-" + program_.name + "-" + std::to_string(number);
+  spec.owner_uid = kProxyOwner;
+  spec.owner_namespace = "gantry";
+  spec.owner_name = "proxy";
+  spec.release = program_.name;
+  spec.command = program_.command;
+  spec.working_directory = program_.folder;
+  for (const auto* name : {"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}) spec.env.emplace_back(name, program_.folder);
+  co_await host_.start(std::move(spec));
+  instance_ = "proxy-" + program_.name + "-" + std::to_string(number);
+  kLog.info("a part of the proxy was started", {{"program", program_.name}, {"instance", instance_}});
 }
 
 Task<> KeptProcess::end() {

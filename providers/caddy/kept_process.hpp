@@ -22,7 +22,10 @@ class KeptProcess {
   KeptProcess(Reactor& reactor, WorkloadHost& host, Program program);
 
   // Starts it when it does not run, unless the pause after its last end is not over. True: it runs.
+  // Only the newest counts: one before it that still runs has given its place and finishes what it has.
   Task<bool> ensure();
+  // Starts another beside the one that runs, which takes its place by itself. Throws Error.
+  Task<> replace();
   // Asks it to end; forgets it once it has.
   Task<> end();
 
@@ -37,6 +40,7 @@ class KeptProcess {
 
  private:
   Task<std::vector<Instance>> mine();
+  Task<> start(int number);
   Task<> count_end(const Instance& last);
 
   Reactor& reactor_;

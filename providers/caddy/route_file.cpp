@@ -99,8 +99,13 @@ json::Value to_json(const AppRoutes& routes) {
       array.push_back(json::Object{{"instance", one.instance}, {"port", one.port}, {"address", one.address}});
     upstreams.set(backend, std::move(array));
   }
-  return json::Object{{"uid", routes.app_uid},       {"namespace", routes.app_namespace}, {"name", routes.app_name},
-                      {"rules", rules_json(routes)}, {"upstreams", std::move(upstreams)}, {"holds", routes.holds}};
+  return json::Object{{"uid", routes.app_uid},
+                      {"namespace", routes.app_namespace},
+                      {"name", routes.app_name},
+                      {"created", format_time(routes.created)},
+                      {"rules", rules_json(routes)},
+                      {"upstreams", std::move(upstreams)},
+                      {"holds", routes.holds}};
 }
 
 AppRoutes read_routes(const json::Value& json) {
@@ -108,6 +113,7 @@ AppRoutes read_routes(const json::Value& json) {
   routes.app_uid = json.string_or("uid");
   routes.app_namespace = json.string_or("namespace");
   routes.app_name = json.string_or("name");
+  if (const std::string created = json.string_or("created"); !created.empty()) routes.created = parse_time(created);
   routes.holds = json.bool_or("holds", true);
   const json::Value* rules = json.find("rules");
   const json::Value* upstreams = json.find("upstreams");

@@ -12,6 +12,7 @@
 #include "controller/base/byte_stream.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/log.hpp"
+#include "providers/relay/relay_instance.hpp"
 
 namespace gantry::providers::relay {
 namespace {
@@ -35,6 +36,17 @@ class Deadline {
  private:
   Clock& clock_;
   Clock::TimerId id_ = 0;
+};
+
+class Counted {
+ public:
+  explicit Counted(int& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int& count_;
 };
 
 std::string answer(std::string_view status, std::string_view body, std::string_view more = {}) {
@@ -96,22 +108,6 @@ Task<Moved> move_some(ByteStream& from, ByteStream& to) {
 
 }  // namespace
 
-struct Relay::Instance {
-  std::string id;
-  int port = 0;
-  std::string address;
-  int in_flight = 0;
-  std::uint64_t requests = 0;
-  Instant avoid_until{};
-  std::optional<Instant> removed;  // since when it takes no new requests
-};
-
-struct Relay::Serving {
-  std::vector<InstancePtr> instances;
-  std::vector<InstancePtr> draining;
-  bool holds = true;
-};
-
 struct Relay::Exchange {
   std::unique_ptr<ByteStream> client;
   std::shared_ptr<ByteStream> upstream;  // shared: whoever pumps into it may still hold the last one
@@ -137,7 +133,7 @@ void Relay::configure(Config config) {
     }
     for (const auto& upstream : backend.upstreams) {
       const auto known = std::find_if(before.begin(), before.end(), [&](const InstancePtr& one) {
-        return one->id == upstream.id && one->port == upstream.port && one->address == upstream.address;
+        return one->is(upstream.id, upstream.port, upstream.address);
       });
       InstancePtr instance = known == before.end() ? std::make_shared<Instance>() : *known;
       if (known != before.end()) before.erase(known);
@@ -148,7 +144,7 @@ void Relay::configure(Config config) {
       now.instances.push_back(std::move(instance));
     }
     for (auto& gone : before) {
-      if (gone->in_flight == 0) continue;
+      if (gone->busy() == 0) continue;
       if (!gone->removed) gone->removed = reactor_.now();
       now.draining.push_back(std::move(gone));
     }
@@ -164,7 +160,7 @@ json::Value Relay::state(std::string_view of) const {
     json::Object value{{"id", one.id},
                        {"port", one.port},
                        {"address", one.address},
-                       {"inFlight", one.in_flight},
+                       {"inFlight", one.busy()},
                        {"requests", one.requests}};
     if (one.removed) {
       value.set("drainingMillis",
@@ -179,12 +175,14 @@ json::Value Relay::state(std::string_view of) const {
     json::Array upstreams;
     for (const auto& one : serving.instances) upstreams.push_back(told(*one));
     for (const auto& one : serving.draining) {
-      if (one->in_flight > 0) upstreams.push_back(told(*one));
+      if (one->busy() > 0) upstreams.push_back(told(*one));
     }
     backends.set(name, json::Object{{"upstreams", std::move(upstreams)}});
   }
-  return json::Object{
-      {"backends", std::move(backends)}, {"rateLimited", limited_}, {"waiting", static_cast<std::int64_t>(waiting_)}};
+  return json::Object{{"program", options_.program},
+                      {"backends", std::move(backends)},
+                      {"rateLimited", limited_},
+                      {"waiting", static_cast<std::int64_t>(waiting_)}};
 }
 
 Task<std::optional<RequestHead>> Relay::read_head(ByteStream& stream, std::string& rest) {
@@ -246,6 +244,7 @@ Task<Relay::InstancePtr> Relay::choose(std::string backend, Instant until) {
 }
 
 Task<> Relay::serve(int descriptor) {
+  const Counted counted(open_);
   const auto x = std::make_shared<Exchange>();
   x->client = std::make_unique<ByteStream>(reactor_, descriptor);
   auto head = co_await read_head(*x->client, x->rest);
@@ -362,12 +361,18 @@ Task<> Relay::serve_control(int descriptor) {
   std::string body;
   const auto head = co_await read_head(stream, body);
   if (!head) co_return;
-  const Deadline limit(reactor_, stream, options_.head_time);
+  std::optional<Deadline> limit;
+  limit.emplace(reactor_, stream, options_.head_time);
   std::array<char, 16 << 10> piece;
   while (body.size() < head->content_length && body.size() <= kConfigMax) {
     const std::size_t got = co_await stream.read(piece);
     if (got == 0) co_return;
     body.append(piece.data(), got);
+  }
+  if (head->method == "POST" && head->target == "/handover") {
+    limit.reset();
+    co_await leave(stream, descriptor);
+    co_return;
   }
   const std::string text = co_await control(*head, std::move(body));
   (void)co_await stream.write(text);

@@ -11,10 +11,12 @@
 // requests for a moment while no instance is there.
 //
 // It is a process of its own, beside the controller, and lives on without it. Its configuration is a file that is read
-// at the start; afterwards PUT /config on its control socket replaces it, GET /state tells what goes on.
+// at the start; afterwards PUT /config on its control socket replaces it, GET /state tells what goes on, and POST
+// /handover gives its place to a newer one (relay_place.hpp), which counts what is still under way here as its own.
 // One reactor's thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,6 +40,7 @@ class Relay {
     Duration connect_time = std::chrono::seconds(5);  // to an instance
     Duration avoid = std::chrono::seconds(1);         // an instance that refused a connection, if there are others
     std::size_t waiting_max = 2000;                   // requests that wait at a time
+    std::string program = {};                         // program_identity() of what runs
   };
 
   Relay(Reactor& reactor, Options options);
@@ -45,7 +48,7 @@ class Relay {
   ~Relay();
 
   void configure(Config config);
-  // {"backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}}, "rateLimited": n}.
+  // {"program", "backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}}, "rateLimited": n}.
   // Those that were taken off and still have requests in flight are there with drainingMillis. Of the backends whose
   // names begin so.
   json::Value state(std::string_view of = {}) const;
@@ -53,6 +56,14 @@ class Relay {
   // Takes over a connected descriptor.
   Task<> serve(int descriptor);
   Task<> serve_control(int descriptor);
+
+  // Asked when a newer relay wants the place; true when it was given. Afterwards nothing new is accepted, and on_end is
+  // called after the last request.
+  void on_successor(std::function<bool(int connection)> give) { give_ = std::move(give); }
+  void on_end(std::function<void()> end) { end_ = std::move(end); }
+  // What the relay before has under way, as it tells over this connection, until its end.
+  Task<> inherit_from(int connection);
+  void inherit(const json::Value& state);
 
  private:
   struct Instance;
@@ -66,6 +77,8 @@ class Relay {
   Task<> exchange(std::shared_ptr<Exchange> x);
   static Task<> pump_up(Reactor& reactor, std::shared_ptr<Exchange> x);
   Task<std::string> control(const RequestHead& head, std::string body);
+  Task<> leave(ByteStream& successor, int descriptor);
+  bool inherits() const;
 
   Reactor& reactor_;
   Options options_;
@@ -76,7 +89,13 @@ class Relay {
   std::size_t waiting_ = 0;
   std::uint64_t limited_ = 0;
   std::uint64_t turn_ = 0;
+  int open_ = 0;  // connections from Caddy
+  std::function<bool(int)> give_;
+  std::function<void()> end_;
 };
+
+// What changes when another binary is put in its place; empty when there is none at that path.
+std::string program_identity(const std::string& path);
 
 // `gantry relay --dir DIR`: DIR/relay.json is its configuration, DIR/relay.sock and DIR/control.sock are its sockets,
 // DIR/relay.lock keeps a second one away. Ends at SIGTERM.

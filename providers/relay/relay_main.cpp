@@ -1,6 +1,4 @@
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -13,6 +11,7 @@
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
 #include "providers/relay/relay.hpp"
+#include "providers/relay/relay_place.hpp"
 
 namespace gantry::providers::relay {
 namespace {
@@ -23,26 +22,13 @@ using Serve = Task<> (Relay::*)(int);
 const log::Logger kLog("relay");
 constexpr Duration kPauseWhenFull = std::chrono::milliseconds(20);
 
-std::unique_ptr<Acceptor> listen(Reactor& reactor, const std::string& path) {
-  ::unlink(path.c_str());
-  auto acceptor = std::make_unique<Acceptor>(reactor.executor());
-  boost::system::error_code error;
-  acceptor->open(asio::local::stream_protocol(), error);
-  const mode_t before = ::umask(0177);  // nobody else's business
-  if (!error) acceptor->bind(asio::local::stream_protocol::endpoint(path), error);
-  ::umask(before);
-  if (!error) acceptor->listen(4096, error);
-  if (error) throw Error(ErrorCode::Unavailable, "cannot listen on " + path + ": " + error.message());
-  return acceptor;
-}
-
-Task<> accept_for_ever(Reactor& reactor, Acceptor& acceptor, Relay& relay, Serve serve) {
-  while (true) {
+Task<> accept_until_closed(Reactor& reactor, Acceptor& acceptor, Relay& relay, Serve serve) {
+  while (acceptor.is_open()) {
     boost::system::error_code error;
     auto socket = co_await acceptor.async_accept(asio::redirect_error(use_task, error));
     if (error) {
       // Out of descriptors, most likely: those that are open go on, and some will end.
-      co_await sleep_for(reactor, kPauseWhenFull);
+      if (acceptor.is_open()) co_await sleep_for(reactor, kPauseWhenFull);
       continue;
     }
     reactor.spawn((relay.*serve)(socket.release()));
@@ -58,16 +44,36 @@ void raise_descriptor_limit() {
 
 int run(const std::string& folder) {
   raise_descriptor_limit();
-  const auto lock = files::Lock::acquire(folder + "/relay.lock");
+  int predecessor = -1;
+  auto place = open_place(folder);
+  if (!place) {
+    const TakenPlace taken = take_place(folder);
+    place = taken.place;
+    predecessor = taken.connection;
+  }
   Reactor reactor("relay", system_clock());
-  Relay relay(reactor);
+  Relay::Options options;
+  options.program = program_identity("/proc/self/exe");
+  Relay relay(reactor, options);
   if (const auto text = files::read_file_if_exists(folder + "/relay.json"))
     relay.configure(read_config(json::parse(*text)));
-  const auto control = listen(reactor, folder + "/control.sock");
-  const auto requests = listen(reactor, folder + "/relay.sock");
-  reactor.spawn(accept_for_ever(reactor, *control, relay, &Relay::serve_control));
-  reactor.spawn(accept_for_ever(reactor, *requests, relay, &Relay::serve));
-  kLog.info("serving", {{"folder", folder}});
+  if (predecessor >= 0) reactor.spawn(relay.inherit_from(predecessor));
+  Acceptor control(reactor.executor());
+  Acceptor requests(reactor.executor());
+  control.assign(asio::local::stream_protocol(), place->control);
+  requests.assign(asio::local::stream_protocol(), place->requests);
+  relay.on_successor([&](int connection) {
+    if (!give_place(connection, *place)) return false;
+    control.close();
+    requests.close();
+    ::close(place->lock);
+    kLog.info("another relay has taken over; what is under way is finished here", {});
+    return true;
+  });
+  relay.on_end([&] { reactor.stop(); });
+  reactor.spawn(accept_until_closed(reactor, control, relay, &Relay::serve_control));
+  reactor.spawn(accept_until_closed(reactor, requests, relay, &Relay::serve));
+  kLog.info("serving", {{"folder", folder}, {"tookOver", predecessor >= 0}});
   reactor.run();
   return 0;
 }

@@ -146,6 +146,18 @@ class Server {
   int port_ = 0;
 };
 
+// A client that has shaken hands for a WebSocket and hears what comes.
+struct Socket {
+  std::shared_ptr<ByteStream> stream;
+  std::string heard;
+  bool over = false;
+};
+Task<> listen_to(std::shared_ptr<Socket> socket) {
+  std::array<char, 4096> piece;
+  while (const auto got = co_await socket->stream->read(piece)) socket->heard.append(piece.data(), got);
+  socket->over = true;
+}
+
 class CaddyRouterTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -167,6 +179,7 @@ class CaddyRouterTest : public testing::Test {
                                                                 .http_port = http_port,
                                                                 .https_port = https_port,
                                                                 .caddy_program = caddy_program,
+                                                                .relay_program = relay_program,
                                                                 .acme_directory = directory,
                                                                 .check_period = 200ms});
     machine.await(router->open());
@@ -219,11 +232,28 @@ class CaddyRouterTest : public testing::Test {
       return error.message();
     }
   }
+  // Of the newest.
   int pid_of(const std::string& program) {
+    int pid = 0;
     for (const auto& one : machine.await(host->list(std::string(kProxyOwner)))) {
-      if (one.release == program && one.state == Instance::State::Running) return static_cast<int>(one.pid);
+      if (one.release == program && one.state == Instance::State::Running) pid = static_cast<int>(one.pid);
     }
-    return 0;
+    return pid;
+  }
+  std::shared_ptr<Socket> open_websocket(const std::string& name) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(http_port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    auto socket = std::make_shared<Socket>();
+    socket->stream = std::make_shared<ByteStream>(machine.reactor, descriptor);
+    machine.reactor.spawn(listen_to(socket));
+    await(socket->stream->write("GET / HTTP/1.1\r\nHost: " + name +
+                                "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+    EXPECT_TRUE(until([&] { return socket->heard.find("101") != std::string::npos; })) << socket->heard;
+    return socket;
   }
   bool alive(const std::string& program) { return pid_of(program) > 0; }
   SeenRoutes seen(const std::string& uid = "u1") { return await(router->observe(uid)); }
@@ -231,6 +261,7 @@ class CaddyRouterTest : public testing::Test {
   Folder folder;
   Machine machine;
   std::string caddy_program = "caddy";
+  std::string relay_program = "$(GANTRY_BINARY)";
   std::string directory;
   int http_port = free_port();
   int https_port = free_port();
@@ -267,31 +298,9 @@ TEST_F(CaddyRouterTest, ASwitchOfWhoServesDoesNotTouchCaddy) {
   EXPECT_EQ(seen().upstreams[0].upstream, b.upstream());
 }
 
-// A client that has shaken hands for a WebSocket and hears what comes.
-struct Socket {
-  std::shared_ptr<ByteStream> stream;
-  std::string heard;
-  bool over = false;
-};
-Task<> listen_to(std::shared_ptr<Socket> socket) {
-  std::array<char, 4096> piece;
-  while (const auto got = co_await socket->stream->read(piece)) socket->heard.append(piece.data(), got);
-  socket->over = true;
-}
-
 TEST_F(CaddyRouterTest, AWebSocketLivesThroughADeploy) {
   await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(http_port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  auto socket = std::make_shared<Socket>();
-  socket->stream = std::make_shared<ByteStream>(machine.reactor, descriptor);
-  machine.reactor.spawn(listen_to(socket));
-  await(socket->stream->write("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
-  ASSERT_TRUE(until([&] { return socket->heard.find("101") != std::string::npos; })) << socket->heard;
+  const auto socket = open_websocket("a.test");
   await(router->set(routes("u1", {rule("a.test")}, {b.upstream()})));
   EXPECT_EQ(get("a.test"), "b");
   await(socket->stream->write("still here?"));
@@ -355,6 +364,74 @@ TEST_F(CaddyRouterTest, RulesThatCaddyRefusesLeaveWhatRunsAndSayWhy) {
   EXPECT_THAT(seen().problem, IsEmpty());
 }
 
+// Two that were accepted in the same instant.
+TEST_F(CaddyRouterTest, OfTwoAppsThatAskForTheSameRouteTheOlderOneHasIt) {
+  const auto asks = [&](const std::string& uid, std::chrono::seconds created, const Server& server) {
+    AppRoutes wanted = routes(uid, {rule("a.test"), rule(uid + ".test")}, {server.upstream()});
+    wanted.app_name = uid;
+    wanted.created = WallTime(created);
+    return wanted;
+  };
+  const auto refusal = [&](const AppRoutes& wanted) -> std::string {
+    try {
+      await(router->set(wanted));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::Invalid);
+      return error.message();
+    }
+    return "";
+  };
+  std::vector<std::string> told;
+  router->on_change([&](const std::string& uid) { told.push_back(uid); });
+  const AppRoutes young = asks("u1", 200s, a);
+  const AppRoutes old = asks("u2", 100s, b);
+  EXPECT_EQ(refusal(young), "");
+  EXPECT_EQ(get("a.test"), "a");
+  EXPECT_EQ(refusal(old), "") << "served later, and older";
+  EXPECT_EQ(get("a.test"), "b");
+  EXPECT_EQ(get("u1.test"), "a") << "what nobody disputes stays";
+  EXPECT_THAT(told, testing::Contains("u1"));
+  EXPECT_THAT(refusal(young), AllOf(HasSubstr("App default/u2, which is older"), HasSubstr("a.test/")));
+  EXPECT_THAT(seen("u1").problem, HasSubstr("which is older"));
+  EXPECT_EQ(get("a.test"), "b");
+  told.clear();
+  await(router->remove("u2"));
+  EXPECT_THAT(told, testing::Contains("u1")) << "the way is free";
+  EXPECT_EQ(refusal(young), "");
+  EXPECT_EQ(get("a.test"), "a");
+}
+
+TEST_F(CaddyRouterTest, ManyThatComeAtOnceCostTwoLoadsAndOneThatIsBrokenHoldsUpNobody) {
+  await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
+  const int before = router->loads();
+  const auto ask_all = [&](std::set<int> broken) {
+    auto failed = std::make_shared<std::set<std::string>>();
+    auto left = std::make_shared<int>(20);
+    for (int i = 0; i < 20; ++i) {
+      auto one = rule("n" + std::to_string(i) + ".test", "/", broken.contains(i) ? Mode::Files : Mode::None);
+      one.tls.certificate = "none";
+      auto task = [](CaddyRouter& router, AppRoutes wanted, auto failed, auto left) -> Task<> {
+        const std::string uid = wanted.app_uid;
+        try {
+          co_await router.set(std::move(wanted));
+        } catch (const Error&) {
+          failed->insert(uid);
+        }
+        --*left;
+      };
+      machine.reactor.spawn(task(*router, routes("many" + std::to_string(i), {one}, {b.upstream()}), failed, left));
+    }
+    EXPECT_TRUE(until([&] { return *left == 0; }, 60s));
+    return *failed;
+  };
+  EXPECT_THAT(ask_all({}), IsEmpty());
+  EXPECT_LE(router->loads() - before, 2);
+  for (int i : {0, 7, 19}) EXPECT_EQ(get("n" + std::to_string(i) + ".test"), "b");
+  EXPECT_THAT(ask_all({3, 11}), testing::ElementsAre("many11", "many3"));
+  EXPECT_EQ(get("n3.test"), "b") << "as it was before";
+  for (int i = 0; i < 20; ++i) await(router->remove("many" + std::to_string(i)));
+}
+
 TEST_F(CaddyRouterTest, ServesAgainAfterEitherProcessWasKilled) {
   await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
   for (const std::string program : {"caddy", "relay"}) {
@@ -380,6 +457,38 @@ TEST_F(CaddyRouterTest, BothAreFoundAgainAndNotStartedTwice) {
   EXPECT_EQ(get("a.test"), "a");
   EXPECT_EQ(pid_of("caddy"), caddy);
   EXPECT_EQ(pid_of("relay"), relay);
+}
+
+TEST_F(CaddyRouterTest, ARelayOfAnotherBinaryIsReplacedWithoutAConnectionThatNotices) {
+  await(router->set(routes("u1", {rule("a.test")}, {a.upstream()})));
+  const auto socket = open_websocket("a.test");
+  const int before = pid_of("relay");
+  close();
+  relay_program = folder / "gantry-of-tomorrow";
+  std::filesystem::copy_file("/proc/self/exe", relay_program);
+  open();
+  ASSERT_TRUE(until([&] { return get("a.test") == "a" && pid_of("relay") != before; }));
+  const int after = pid_of("relay");
+  EXPECT_EQ(::kill(before, 0), 0) << "it has a connection left";
+  await(socket->stream->write("still here?"));
+  EXPECT_TRUE(until([&] { return socket->heard.find("a:still here?") != std::string::npos; })) << socket->heard;
+  // Who serves is another one now: the old one's connection counts, as in any deploy.
+  await(router->set(routes("u1", {rule("a.test")}, {b.upstream()})));
+  EXPECT_EQ(get("a.test"), "b");
+  const auto draining = [&] {
+    return std::ranges::any_of(seen().upstreams, [](const SeenUpstream& one) {
+      return one.upstream.instance == "a" && one.draining && one.in_flight == 1;
+    });
+  };
+  EXPECT_TRUE(until(draining));
+  socket->stream->close();
+  EXPECT_TRUE(until([&] { return seen().upstreams.size() == 1; }));
+  EXPECT_TRUE(until([&] { return ::kill(before, 0) != 0; })) << "its last connection is over";
+  EXPECT_EQ(pid_of("relay"), after);
+  close();
+  open();
+  EXPECT_EQ(get("a.test"), "b");
+  EXPECT_EQ(pid_of("relay"), after) << "of the same binary it stays";
 }
 
 TEST_F(CaddyRouterTest, CorsIsAnsweredAsDeclaredAndProvedByAPreflight) {

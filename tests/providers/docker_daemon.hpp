@@ -56,7 +56,7 @@ class Daemon {
           answer = machine_.error_of(engine.call("asking", "GET", "/info"));
           return pid_ == 0 || answer == "(no error)";
         },
-        std::chrono::seconds(20));
+        std::chrono::seconds(60));
     if (!up || pid_ == 0) return "dockerd does not come up here (" + answer + "); the end of its log:\n" + tail();
     try {
       return import_image(engine);
