@@ -13,6 +13,7 @@
 #include "controller/app/app_capacity.hpp"
 #include "controller/app/app_logs.hpp"
 #include "controller/app/app_sources.hpp"
+#include "controller/app/disk_watch.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
 #include "controller/app/registry.hpp"
@@ -48,7 +49,7 @@ struct ControllerProcess::House {
   Task<> live(Guest guest, ControllerProcess& process);
   Task<> open_loop();
   Task<> declare_manifests();
-  void look_at_everything(Duration slept);
+  void look_at_everything();
   Task<bool> close_loop();
   Task<> end();
 
@@ -75,6 +76,7 @@ struct ControllerProcess::House {
   std::unique_ptr<AppSources> code;
   std::unique_ptr<UploadRoutes> uploads;
   std::unique_ptr<WakeWatch> wake_watch;
+  std::unique_ptr<DiskWatch> disk;
   std::shared_ptr<runtime::Plane> plane;
   std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
 
@@ -143,6 +145,7 @@ ControllerProcess::House::House(ControllerOptions given)
   plane_options.read_only = options.read_only;
   plane_options.stop_grace = options.shutdown_grace;
   plane = std::make_shared<runtime::Plane>(loop, front, *client, random, kinds, plane_options);
+  disk = std::make_unique<DiskWatch>(loop, pool, options.data_dir, [this] { look_at_everything(); });
   reconcilers = serve_kinds(
       *plane, {.loop = loop,
                .blocking = pool,
@@ -154,6 +157,7 @@ ControllerProcess::House::House(ControllerOptions given)
                .sources = code->sources(),
                .builder = code->builder(),
                .probe = [this](providers::ProbeSpec spec) { return hosts->probe(std::move(spec)); },
+               .disk_alarm = [this] { return disk->alarm(); },
                .data_dir = options.data_dir,
                .hash_key = kept_key(options.data_dir, "config.key", random),
                .agent_key = Secret(kept_key(options.data_dir, "agent.key", random)),
@@ -179,7 +183,14 @@ Task<> ControllerProcess::House::open_loop() {
   plane->start();
   plane_stopped = false;
   co_await plane->wait_synced();
-  wake_watch = std::make_unique<WakeWatch>(loop, [this](Duration slept) { look_at_everything(slept); });
+  // After a sleep everything may be different, and connections are dead without a word. Nothing is taken for lost: each
+  // object is looked at, as after a restart.
+  wake_watch = std::make_unique<WakeWatch>(loop, [this](Duration slept) {
+    log.info("this machine slept; everything is looked at again", {{"slept", human_duration(slept)}});
+    hosts->reconnect();
+    look_at_everything();
+  });
+  disk->open();
   co_await declare_manifests();
 }
 
@@ -207,11 +218,7 @@ Task<> ControllerProcess::House::declare_manifests() {
   }
 }
 
-// After a sleep everything may be different, and connections are dead without a word. Nothing is taken for lost: each
-// object is looked at, as after a restart.
-void ControllerProcess::House::look_at_everything(Duration slept) {
-  log.info("this machine slept; everything is looked at again", {{"slept", human_duration(slept)}});
-  hosts->reconnect();
+void ControllerProcess::House::look_at_everything() {
   for (const auto& [resource, informer] : plane->informers().all()) {
     for (const auto& object : informer->list()) plane->poke(object->key());
   }
@@ -219,6 +226,7 @@ void ControllerProcess::House::look_at_everything(Duration slept) {
 
 Task<bool> ControllerProcess::House::close_loop() {
   wake_watch.reset();
+  co_await disk->close();
   plane_stopped = co_await plane->stop();
   if (plane_stopped) {
     co_await router->close();

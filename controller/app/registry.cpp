@@ -33,7 +33,8 @@ std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& pl
                                                            .probe = parts.probe,
                                                            .hash_key = parts.hash_key,
                                                            .wake = wake,
-                                                           .router = &parts.router}));
+                                                           .router = &parts.router,
+                                                           .disk_alarm = parts.disk_alarm}));
   serve("sources", std::make_unique<reconcilers::source::SourceReconciler>(
                        reconcilers::source::SourceReconciler::Parts{.reactor = parts.loop,
                                                                     .blocking = parts.blocking,

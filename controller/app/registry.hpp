@@ -30,6 +30,7 @@ struct ReconcilerParts {
   providers::Sources& sources;
   providers::Builder& builder;
   reconcilers::app::HealthMonitor::Probe probe;
+  std::function<std::string()> disk_alarm;
   std::string data_dir;
   std::string hash_key;
   Secret agent_key;       // for agents of Servers without a Secret of their own

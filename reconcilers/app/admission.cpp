@@ -116,24 +116,49 @@ void check_routes(const json::Value& app, std::vector<FieldError>& causes) {
   }
 }
 
+// One after the other, so that what only one can have is needed by one at a time.
+bool starts_none_beside(const std::string& type, const json::Value& strategy) {
+  const json::Value* surge = strategy.find("maxSurge");
+  return type == "RollingUpdate" && surge && (*surge == json::Value(0) || *surge == json::Value("0%"));
+}
+
+// On how many hosts its replicas may be.
+std::int64_t hosts_for(const json::Value& app) {
+  const json::Value* servers = app.at({"spec", "placement", "servers"});
+  return servers && servers->is_array() ? std::max<std::int64_t>(1, static_cast<std::int64_t>(servers->as_array().size()))
+                                        : 1;
+}
+
+void check_fixed_port(const json::Value& app, const json::Value& port, const json::Value& strategy,
+                      std::int64_t replicas, std::vector<FieldError>& causes) {
+  const auto fixed = port.int_or("hostPort", 0);
+  if (fixed == 0) return;
+  const std::string type = strategy.string_or("type", "RollingUpdate");
+  const bool udp = port.string_or("protocol", "TCP") == "UDP";
+  const std::string what =
+      std::string("the fixed ") + (udp ? "UDP" : "TCP") + " port " + std::to_string(fixed) + " (spec.ports, hostPort)";
+  // A datagram's sender does not notice that nobody is there, so for UDP there is Recreate alone.
+  if (type != "Recreate" && (udp || !starts_none_beside(type, strategy))) {
+    causes.push_back(invalid("spec.strategy.type", type,
+                             "it runs the new instance beside the old, and " + what +
+                                 " can be held by one; use Recreate" +
+                                 (udp || type != "RollingUpdate" ? "" : ", or maxSurge: 0 with maxUnavailable: 1")));
+  }
+  if (replicas > hosts_for(app)) {
+    causes.push_back(invalid("spec.replicas", std::to_string(replicas),
+                             what + " can be held by one instance of a host; it may run on " +
+                                 std::to_string(hosts_for(app))));
+  }
+}
+
 void check_strategy(const json::Value& app, std::vector<FieldError>& causes) {
-  const json::Value* strategy = app.at({"spec", "strategy"});
-  const std::string type = strategy ? strategy->string_or("type", "RollingUpdate") : "RollingUpdate";
+  static const json::Value none{json::Object{}};
+  const json::Value* given = app.at({"spec", "strategy"});
+  const json::Value& strategy = given ? *given : none;
+  const std::string type = strategy.string_or("type", "RollingUpdate");
   const json::Value* wanted = app.at({"spec", "replicas"});
   const std::int64_t replicas = wanted && wanted->is_int() ? wanted->as_int() : 1;
-  if (type == "Recreate") {
-    // The only one that can be asked of what two instances cannot have at once.
-  } else {
-    for (const auto& port : list_of(app, "ports")) {
-      const bool udp = port.string_or("protocol", "TCP") == "UDP";
-      const auto fixed = port.int_or("hostPort", 0);
-      if (fixed == 0 || (!udp && type != "BlueGreen")) continue;
-      causes.push_back(invalid("spec.strategy.type", type,
-                               std::string("it runs the new instance beside the old, and the fixed ") +
-                                   (udp ? "UDP" : "TCP") + " port " + std::to_string(fixed) +
-                                   " (spec.ports, hostPort) can be held by one; use Recreate"));
-    }
-  }
+  for (const auto& port : list_of(app, "ports")) check_fixed_port(app, port, strategy, replicas, causes);
   for (const auto& volume : list_of(app, "volumes")) {
     if (!volume.bool_or("exclusive", false)) continue;
     const std::string name = volume.string_or("name");

@@ -18,6 +18,7 @@ const object::Resource& releases_resource() {
 }
 
 constexpr std::size_t kEvidenceLines = 200;
+constexpr Duration kHostPause = std::chrono::seconds(1);
 
 // What was made of the source, and is found again by.
 void set_artifact(const SourceSeen& work, json::Object& spec) {
@@ -63,8 +64,14 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
   } else if (action.type == "record") {
     co_await parts_.host.remove(action.detail.string_or("instance"), true);
   } else {
-    co_await parts_.host.stop(action.detail.string_or("instance"));
-    notes.note({.warning = action.reason.starts_with("its health"),
+    const std::string id = action.detail.string_or("instance");
+    const bool sick = action.reason.starts_with("its health");
+    for (const auto& one : seen.instances) {
+      if (one.instance.id == id && !sick)
+        memory_[subject.meta().uid].slots[{one.instance.release, one.instance.slot}].dismissed = id;
+    }
+    co_await parts_.host.stop(id);
+    notes.note({.warning = sick,
                 .reason = "Stopping",
                 .message = action.target + ": " + action.reason});
   }
@@ -257,8 +264,15 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
     failure = error;
   }
   if (!failure) co_return;
-  // A start that cannot work is one more failed try of this slot, with its back-off: whatever else serves goes on.
   memory.start_failure = failure->message();
+  if (failure->code() == ErrorCode::Unavailable) {
+    // The host does not answer, and that says nothing about the App. It may have been started all the same: the same
+    // try again, under the same id, so that there are never two.
+    memory.attempt = attempt - 1;
+    memory.retry_at = parts_.reactor.now() + kHostPause;
+    co_return;
+  }
+  // A start that cannot work is one more failed try of this slot, with its back-off: whatever else serves goes on.
   memory.attempt = attempt;
   memory.crashes.failed(Duration::zero());
   memory.ladder.failed(Duration::zero());

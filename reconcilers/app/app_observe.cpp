@@ -97,6 +97,7 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   const std::string& uid = subject.meta().uid;
   auto& memory = memory_[uid];
   memory.key = subject.key();
+  recall_failures(subject);
   // What runs on a Server that has not been heard of yet must not be taken for nothing: it would be started twice.
   if (!subject.meta().deleting && seen.choice.run) {
     for (const auto& server : servers_of(seen.choice.run->pod_template, subject.key().ns))
@@ -124,14 +125,17 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
       one.replica.phase = Replica::Phase::Exited;
       if (one.replica.attempt >= slot.attempt && slot.counted != it.id) {
         slot.counted = it.id;
-        slot.crashes.failed(it.finished - it.started);
-        slot.ladder.failed(it.finished - it.started);
+        if (slot.dismissed != it.id) {
+          slot.crashes.failed(it.finished - it.started);
+          slot.ladder.failed(it.finished - it.started);
+        }
         if (slot.ladder.rung() != FailureLadder::Rung::Restart) slot.host_port = 0;
-        slot.retry_at = seen.now + slot.crashes.delay();
+        slot.retry_at = seen.now + (slot.dismissed == it.id ? Duration::zero() : slot.crashes.delay());
       }
       one.replica.retry_at = slot.retry_at;
     }
     slot.attempt = std::max(slot.attempt, one.replica.attempt);
+    if (it.state != Instance::State::Exited && one.replica.attempt >= slot.attempt) slot.start_failure.clear();
     seen.instances.push_back(std::move(one));
   }
   watch_health(subject, seen);
@@ -141,9 +145,11 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
     seen.target = rollout_target(subject.json, run->name);
     co_await observe_scaling(subject, seen);
     mark_served(seen);
+    tell_failures(subject, seen);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);
     // A try that could not even be started left no instance; it stands in the slot all the same.
+    int given_up = 0;
     for (const auto& [key, slot] : memory.slots) {
       if (key.first != run->name) continue;
       if (key.second < seen.target.replicas && slot.ladder.rung() == FailureLadder::Rung::Alarm)
@@ -151,8 +157,10 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
       seen.kept_ports[key.second] = slot.host_port;
       if (slot.start_failure.empty()) continue;
       seen.start_failures[key.second] = slot.start_failure;
+      if (key.second < seen.target.replicas && slot.ladder.rung() != FailureLadder::Rung::Restart) ++given_up;
       replicas.push_back({"", run->name, key.second, slot.attempt, Replica::Phase::Exited, slot.retry_at});
     }
+    seen.cannot_start = given_up > 0 && given_up == seen.target.replicas;
     seen.rollout = next_steps(seen.target, replicas, seen.now);
     choose_served(seen);
     measure_progress(subject, seen);

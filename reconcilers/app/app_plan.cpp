@@ -75,6 +75,8 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
   if (plan.actions.empty()) plan_hook(subject, seen, plan);
   if (plan.actions.empty() && seen.choice.run) plan_scaling(subject, seen, plan);
   if (plan.actions.empty()) plan_schedules(subject, seen, plan);
+  // Whoever lives on has not failed, and the status is to say so.
+  if (!seen.failing.empty()) plan.look_again = std::min(plan.look_again.value_or(FailureLadder::kLongEnough), FailureLadder::kLongEnough);
   if (seen.work.look_again)
     plan.look_again = plan.look_again ? std::min(*plan.look_again, *seen.work.look_again) : seen.work.look_again;
   return plan;
@@ -197,8 +199,14 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
   } else if (run.phase.empty()) {
     set_phase(run, "Progressing", "the rollout has begun");
   } else if (run.phase == "Progressing") {
+    // Recreate has stopped what served. When the new one cannot even be started, waiting out the deadline would only
+    // be time without anybody.
+    const bool another = std::ranges::any_of(
+        seen.releases, [&](const auto& release) { return release.revision < run.revision && release.good(); });
     if (seen.until_deadline < Duration::zero()) {
       set_phase(run, "Failed", "not complete within its progress deadline");
+    } else if (seen.cannot_start && seen.rollout.available == 0 && another) {
+      set_phase(run, "Failed", "it cannot be started, and nothing else serves: " + seen.start_failures.begin()->second);
     } else {
       const Duration left = seen.until_deadline + std::chrono::milliseconds(100);
       plan.look_again = plan.look_again ? std::min(*plan.look_again, left) : left;

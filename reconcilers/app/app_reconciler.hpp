@@ -42,6 +42,8 @@ class AppReconciler final : public runtime::Reconciler {
     std::function<void(const object::Key&)> wake;
     // Brings requests from outside; null where nothing does. Outlives this.
     providers::Router* router = nullptr;
+    // Why this machine's disk is a worry, for people; empty, or absent: it is none.
+    std::function<std::string()> disk_alarm = {};
   };
   explicit AppReconciler(Parts parts);
 
@@ -70,6 +72,9 @@ class AppReconciler final : public runtime::Reconciler {
   void watch_health(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_routes(const runtime::Subject& subject, AppSeen& seen);
   void mark_served(AppSeen& seen) const;
+  // How often slots have failed in a row is kept in the status, so that it is known to the next controller too.
+  void recall_failures(const runtime::Subject& subject);
+  void tell_failures(const runtime::Subject& subject, AppSeen& seen);
   void measure_progress(const runtime::Subject& subject, AppSeen& seen);
   void choose_served(AppSeen& seen) const;
 
@@ -116,7 +121,8 @@ class AppReconciler final : public runtime::Reconciler {
   struct SlotMemory {
     CrashCount crashes;
     FailureLadder ladder;
-    std::string counted;  // the last instance whose end was counted
+    std::string counted;    // the last instance whose end was counted
+    std::string dismissed;  // the last one that we have ended for another reason than its health: no failure of its own
     int attempt = 0;      // the last try, also when it could not even be started
     Instant retry_at{};
     std::string start_failure;  // why the last try could not be started; empty when it was
@@ -131,6 +137,7 @@ class AppReconciler final : public runtime::Reconciler {
   };
   struct AppMemory {
     object::Key key;
+    bool recalled = false;  // what the status says of failures has been read
     ProgressMemory progress;
     LoadMemory load;
     std::pair<std::string, std::string> pulled;  // on Servers: a reference, and its digest

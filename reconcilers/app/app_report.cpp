@@ -71,6 +71,10 @@ std::string server_words(const json::Value& pod_template, const std::string& ns)
   return words.empty() ? "local" : words;
 }
 
+bool runs_here(const AppSeen& seen) {
+  return std::ranges::any_of(seen.instances, [](const auto& one) { return one.instance.server.empty(); });
+}
+
 // Why the running release is not complete, most telling first.
 Condition not_ready(const AppSeen& seen) {
   if (!seen.start_failures.empty()) {
@@ -112,6 +116,7 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     if (one.replica.release == seen.target.release) ++updated;
   }
   report.status["replicas"] = alive;
+  report.status["desiredReplicas"] = seen.choice.run ? seen.target.replicas : replicas_of(subject.json);
   report.status["updatedReplicas"] = updated;
   report.status["readyReplicas"] = seen.rollout.ready;
   report.status["availableReplicas"] = seen.rollout.available;
@@ -151,6 +156,7 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
   if (seen.choice.run && !seen.choice.run->held_for.empty()) {
     report.status["hold"] = json::Object{{"release", seen.choice.run->name}, {"until", "the spec changes"}};
   }
+  if (!seen.failing.empty()) report.status["failing"] = seen.failing;
   if (!seen.alarms.empty()) {
     const int slot = seen.alarms.begin()->first;
     report.conditions.push_back(
@@ -160,6 +166,8 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.conditions.push_back({"Degraded", "True", "ManySick",
                                  "most replicas are sick at once, so they are replaced a few at a time; what do they "
                                  "all depend on?"});
+  } else if (const std::string alarm = parts_.disk_alarm && runs_here(seen) ? parts_.disk_alarm() : ""; !alarm.empty()) {
+    report.conditions.push_back({"Degraded", "True", "DiskAlmostFull", alarm});
   } else if (runtime::find_condition(subject.json, "Degraded")) {
     report.conditions.push_back({"Degraded", "False", "AsExpected", ""});
   }

@@ -103,6 +103,8 @@ Task<> AppReconciler::observe_routes(const runtime::Subject& subject, AppSeen& s
   routes.target.app_uid = subject.meta().uid;
   routes.target.app_namespace = subject.key().ns;
   routes.target.app_name = subject.key().name;
+  if (const json::Value* created = subject.json.at({"metadata", "creationTimestamp"}))
+    routes.target.created = parse_time(created->as_string());
   routes.target.holds = !stopped(subject.json);
   routes.target.rules = co_await rules_of(parts_.client, parts_.kinds, subject.json, subject.key().ns, routes.missing);
 }

@@ -77,7 +77,9 @@ struct AppSeen final : runtime::Seen {
   LoadMemory load;
   // Per slot of the running release: why its last try could not be started.
   std::map<int, std::string> start_failures;
+  bool cannot_start = false;  // that is so of every slot, again and again
   std::map<int, int> kept_ports;
+  json::Array failing;        // of the running release: slots that have failed lately, for the status
   std::map<int, int> alarms;  // slots that fail again and again, and how often in a row
   RolloutTarget target;
   RolloutDecision rollout;

@@ -20,9 +20,10 @@ struct HealthMonitor::Watched {
 
 namespace {
 
-// Until the first good answer we ask often: a rollout waits for it. Every failure makes the pause longer, up to the
-// period.
+// Until it is ready we ask often, whatever the period is: a rollout waits for it, and each pause is time lost. Every
+// failure makes the pause longer, up to half a second.
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
+constexpr Duration kStartupPause = std::chrono::milliseconds(500);
 constexpr Duration kNothingToAsk = std::chrono::seconds(1);
 
 Health judged(const Health& before, const HealthCheck& check, const providers::ProbeResult& answer, Duration age) {
@@ -127,7 +128,7 @@ Task<> HealthMonitor::ask_for_ever(Reactor& reactor, Probe probe, OnChange on_ch
 
     pause = watched->health.ready           ? check.period
             : watched->health.successes > 0 ? kFirstPause
-                                            : std::min<Duration>(pause * 3 / 2, check.period);
+                                            : std::min({pause * 3 / 2, kStartupPause, check.period});
     if (check.probe) {
       co_await watched->changed.wait_until(reactor.now() + pause);
     } else {

@@ -9,19 +9,29 @@ namespace {
 using What = RolloutStep::What;
 using Phase = Replica::Phase;
 
-// What stands in each slot of the target release: the newest try.
-std::map<int, const Replica*> newest_by_slot(const RolloutTarget& target, const std::vector<Replica>& seen) {
-  std::map<int, const Replica*> slots;
+// What stands in each slot of the target release: the newest try that lives, or else the newest.
+using Slots = std::map<int, const Replica*>;
+Slots newest_by_slot(const RolloutTarget& target, const std::vector<Replica>& seen) {
+  Slots slots;
   for (const auto& replica : seen) {
     if (replica.release != target.release) continue;
     auto& slot = slots[replica.slot];
-    if (!slot || slot->attempt < replica.attempt) slot = &replica;
+    const bool better = !slot || (slot->alive() == replica.alive() ? slot->attempt < replica.attempt : replica.alive());
+    if (better) slot = &replica;
   }
   return slots;
 }
 
 bool of_target(const RolloutTarget& target, const Replica& replica) {
   return replica.release == target.release && replica.slot < target.replicas;
+}
+
+// Lives beside the one that its slot has, and that one can do without it. A start whose answer was lost may have worked
+// after all, and another try of the slot was made since.
+bool is_twin(const RolloutTarget& target, const Replica& replica, const Slots& slots) {
+  if (!replica.alive() || !of_target(target, replica)) return false;
+  const Replica* chosen = slots.at(replica.slot);
+  return chosen != &replica && chosen->phase == Phase::Ready;
 }
 
 bool follows(const RolloutTarget& target, const RolloutDecision& decision) {
@@ -59,7 +69,8 @@ std::vector<const Replica*> not_wanted(const RolloutTarget& target, const std::v
   return retired;
 }
 
-void stop(const RolloutTarget& target, const std::vector<const Replica*>& retired, Instant now,
+// reason: empty for the usual ones.
+void stop(const RolloutTarget& target, const std::vector<const Replica*>& retired, Instant now, std::string_view reason,
           RolloutDecision& decision) {
   for (const Replica* replica : retired) {
     const bool busy = replica->in_flight > 0 && replica->draining < target.drain;
@@ -70,17 +81,19 @@ void stop(const RolloutTarget& target, const std::vector<const Replica*>& retire
       continue;
     }
     decision.steps.push_back({What::Stop, replica->id, replica->slot, replica->attempt,
-                              replica->release == target.release ? "scaled down to " + std::to_string(target.replicas)
-                                                                 : "replaced by release " + target.release});
+                              !reason.empty()                      ? std::string(reason)
+                              : replica->release == target.release ? "scaled down to " + std::to_string(target.replicas)
+                                                                   : "replaced by release " + target.release});
   }
 }
 
 // Who should be behind the routes. After a restart of ours nobody has answered yet; whoever serves goes on serving.
-std::vector<std::string> serving(const RolloutTarget& target, const std::vector<Replica>& seen,
+std::vector<std::string> serving(const RolloutTarget& target, const std::vector<Replica>& seen, const Slots& slots,
                                  const std::vector<const Replica*>& retired, const RolloutDecision& decision) {
   std::vector<const Replica*> able;
   for (const auto& replica : seen) {
     if (replica.phase != Phase::Ready && !(replica.unknown && replica.serving)) continue;
+    if (is_twin(target, replica, slots)) continue;
     if (std::find(retired.begin(), retired.end(), &replica) == retired.end()) able.push_back(&replica);
   }
   if (target.blue_green) {
@@ -121,7 +134,7 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
     if (replica.alive()) ++alive;
     if (replica.alive() && !of_target(target, replica)) ++old_alive;
     if (replica.phase == Phase::Ready) ++decision.available;
-    if (replica.phase == Phase::Ready && of_target(target, replica)) ++decision.ready;
+    if (replica.phase == Phase::Ready && of_target(target, replica) && !is_twin(target, replica, slots)) ++decision.ready;
   }
   decision.complete = decision.ready == target.replicas && alive == target.replicas;
 
@@ -137,9 +150,14 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
     }
   }
 
+  std::vector<const Replica*> twins;
+  for (const auto& replica : seen) {
+    if (is_twin(target, replica, slots) && replica.phase != Phase::Stopping) twins.push_back(&replica);
+  }
+  stop(target, twins, now, "another try of its slot runs", decision);
   const auto retired = not_wanted(target, seen, decision);
-  stop(target, retired, now, decision);
-  decision.serve = serving(target, seen, retired, decision);
+  stop(target, retired, now, {}, decision);
+  decision.serve = serving(target, seen, slots, retired, decision);
 
   const bool must_wait_for_old = (target.recreate || target.exclusive) && old_alive > 0;
   for (int slot = 0; slot < target.replicas && !must_wait_for_old; ++slot) {
@@ -178,7 +196,7 @@ FailureLadder::Rung FailureLadder::rung() const {
   return failures >= 5 ? Rung::Alarm : failures >= 3 ? Rung::Recreate : Rung::Restart;
 }
 
-void FailureLadder::failed(Duration ran) { failures = ran >= std::chrono::minutes(10) ? 1 : failures + 1; }
+void FailureLadder::failed(Duration ran) { failures = ran >= kLongEnough ? 1 : failures + 1; }
 
 Duration CrashCount::delay() const {
   if (quick_failures <= 1) return Duration::zero();

@@ -80,6 +80,7 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
 // port), and then somebody must look at it; it is tried on all the same. One that lives for ten minutes begins anew.
 struct FailureLadder {
   enum class Rung { Restart, Recreate, Alarm };
+  static constexpr Duration kLongEnough = std::chrono::minutes(10);
   int failures = 0;
   Rung rung() const;
   void failed(Duration ran);

@@ -37,6 +37,20 @@ TEST(AppAdmission, AFixedUdpPortAllowsRecreateOnly) {
   EXPECT_THAT(words(mistakes_of(app(kPorts + "  strategy: {type: Recreate}\n"))), IsEmpty());
 }
 
+TEST(AppAdmission, AFixedTcpPortIsForOneInstanceOfAHost) {
+  const auto with = [](const std::string& more) {
+    return app("  ports: [{name: http, port: 80, hostPort: 8000}]\n" + more);
+  };
+  EXPECT_THAT(words(mistakes_of(with(""))),
+              ElementsAre(AllOf(HasSubstr("spec.strategy.type: Invalid value: \"RollingUpdate\""),
+                                HasSubstr("TCP port 8000"), HasSubstr("use Recreate, or maxSurge: 0"))));
+  EXPECT_THAT(words(mistakes_of(with("  strategy: {maxSurge: 0, maxUnavailable: 1}\n"))), IsEmpty());
+  EXPECT_THAT(words(mistakes_of(with("  strategy: {type: BlueGreen}\n"))), ElementsAre(HasSubstr("use Recreate")));
+  const std::string two = "  strategy: {type: Recreate}\n  replicas: 2\n";
+  EXPECT_THAT(words(mistakes_of(with(two))), ElementsAre(HasSubstr("spec.replicas: Invalid value: \"2\"")));
+  EXPECT_THAT(words(mistakes_of(with(two + "  placement: {servers: [{name: a}, {name: b}]}\n"))), IsEmpty());
+}
+
 TEST(AppAdmission, AnExclusiveVolumeIsForOneAtATime) {
   const std::string volume = "  volumes: [{name: data, mountPath: /data, exclusive: true}]\n";
   EXPECT_THAT(words(mistakes_of(app(volume + "  replicas: 2\n"))),

@@ -13,6 +13,7 @@ void live(World& world, Machine& machine) {
   until_ready(world);
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
   EXPECT_EQ(machine.alive("hello-1"), 2U);
+  EXPECT_FALSE(machine.twins());
 
   machine.end(std::find_if(machine.instances.begin(), machine.instances.end(),
                            [](const auto& one) { return one.second.state == Instance::State::Running; })
@@ -27,6 +28,7 @@ void live(World& world, Machine& machine) {
   world.advance(30s);
   EXPECT_EQ(machine.alive("hello-2"), 2U) << world.message("App/hello", "Ready");
   EXPECT_EQ(machine.alive(), 2U) << "the old release is gone";
+  EXPECT_FALSE(machine.twins());
 
   world.apply(hello("/two", 3) + kRoute);
   world.advance(1min);
@@ -106,6 +108,18 @@ TEST_F(AppWorld, AReleaseThatNeverBecomesReadyFailsAndTheLastGoodOneRuns) {
   world.advance(1min);
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True");
   EXPECT_EQ(machine.alive("hello-3"), 2U);
+}
+
+TEST_F(AppWorld, WhatCannotBeStartedAfterARecreateGivesWayBeforeItsDeadline) {
+  const std::string recreate = "  strategy: {type: Recreate}\n";
+  world.apply(hello("/one", 2) + recreate);
+  until_ready(world);
+  world.apply(hello("/missing", 2) + recreate);
+  world.advance(20s);
+  EXPECT_EQ(machine.alive("hello-1"), 2U) << "the one before is back, long before ten minutes have passed";
+  EXPECT_EQ(world.reason("App/hello", "Ready"), "RolloutFailed");
+  EXPECT_THAT(world.message("App/hello", "Ready"),
+              testing::AllOf(testing::HasSubstr("was not found"), testing::HasSubstr("hello-1 runs instead")));
 }
 
 TEST_F(AppWorld, ASickReplicaIsReplacedAndSaysWhy) {
@@ -302,6 +316,7 @@ TEST_F(AppWorld, WhatIsStoppedStaysStoppedUntilItIsStarted) {
   };
   annotate("true");
   EXPECT_EQ(machine.alive(), 0U);
+  EXPECT_EQ(world.get("App/hello").at({"status", "desiredReplicas"})->as_int(), 0);
   EXPECT_EQ(world.reason("App/hello", "Ready"), "Stopped");
   EXPECT_FALSE(machine.routes.begin()->second.holds) << "requests are refused at once";
   world.apply(hello("/one", 2) + kRoute);
@@ -310,6 +325,9 @@ TEST_F(AppWorld, WhatIsStoppedStaysStoppedUntilItIsStarted) {
   annotate("false");
   EXPECT_EQ(machine.alive("hello-1"), 2U);
   EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << world.message("App/hello", "Ready");
+  for (int i = 0; i < 6; ++i) annotate(i % 2 ? "false" : "true");
+  EXPECT_EQ(machine.alive("hello-1"), 2U);
+  EXPECT_EQ(world.get("App/hello").at({"status", "failing"}), nullptr) << "nobody failed";
 }
 
 TEST_F(AppWorld, AMissingSecretBlocksAndItsArrivalUnblocks) {
@@ -371,6 +389,49 @@ TEST_F(AppWorld, AReplicaThatEndsAgainAndAgainIsMadeAnewAndThenSomebodyIsCalled)
   machine.end(of_slot_0(), 1, world.clock.wall());
   world.advance(1min);
   EXPECT_EQ(world.condition("App/hello", "Degraded"), "False") << "it has lived for long";
+}
+
+TEST_F(AppWorld, ADiskThatFillsUpIsSaidOfWhatRunsOnIt) {
+  world.apply(hello("/one", 1));
+  until_ready(world);
+  machine.disk_alarm = "the disk is more than 80 % full";
+  world.patch("App/hello", R"({"metadata":{"annotations":{"gantry.dev/reconcile-at":"1"}}})");
+  world.advance(10s);
+  EXPECT_EQ(world.reason("App/hello", "Degraded"), "DiskAlmostFull");
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True") << "it runs on";
+  machine.disk_alarm.clear();
+  world.patch("App/hello", R"({"metadata":{"annotations":{"gantry.dev/reconcile-at":"2"}}})");
+  world.advance(10s);
+  EXPECT_EQ(world.condition("App/hello", "Degraded"), "False");
+}
+
+TEST_F(AppWorld, HowOftenAReplicaHasFailedIsKnownToTheNextControllerToo) {
+  world.apply(hello("/one", 1));
+  until_ready(world);
+  const auto end_it = [&] {
+    for (const auto& [id, one] : machine.instances) {
+      if (one.state == Instance::State::Exited) continue;
+      machine.end(id, 1, world.clock.wall());
+      break;
+    }
+    world.advance(10s);
+  };
+  for (int i = 0; i < 2; ++i) end_it();
+  EXPECT_EQ(world.get("App/hello").at({"status", "failing"})->as_array()[0].int_or("failures", 0), 2);
+  for (int i = 0; i < 2; ++i) {
+    world.restart();
+    world.advance(1min);
+  }
+  EXPECT_EQ(world.get("App/hello").at({"status", "failing"})->as_array()[0].int_or("failures", 0), 2)
+      << "no end is counted twice";
+  for (int i = 0; i < 3; ++i) {
+    end_it();
+    world.advance(30s);
+  }
+  EXPECT_EQ(world.reason("App/hello", "Degraded"), "KeepsFailing") << "two before, three after";
+  world.advance(11min);
+  end_it();
+  EXPECT_EQ(world.get("App/hello").at({"status", "failing"})->as_array()[0].int_or("failures", 0), 1);
 }
 
 }  // namespace

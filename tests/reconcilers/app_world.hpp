@@ -26,6 +26,7 @@ struct Machine {
   std::map<std::string, int> in_flight;                // by instance
   bool emptied = false;  // the routes led to somebody, and then, although requests are held for it, to nobody
   std::string proxy_down;
+  std::string disk_alarm;
   std::string refuses;  // rules for this host
   std::string refused_hash;
   bool healthy = true;
@@ -278,7 +279,8 @@ inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::option
         },
         .hash_key = "key",
         .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); },
-        .router = parts.proxies.back().get()});
+        .router = parts.proxies.back().get(),
+        .disk_alarm = [&machine] { return machine.disk_alarm; }});
     process.plane->serve(object::Resource::of("gantry.dev", "apps"), *reconciler);
     process.plane->leave_alone(object::Resource::of("gantry.dev", "releases"));
     process.reconcilers.push_back(reconciler);

@@ -43,6 +43,19 @@ TEST(Rollout, IsCompleteAndQuietWhenAllReplicasAreReady) {
   EXPECT_THAT(decision.steps, IsEmpty());
 }
 
+// A start whose answer was lost, and another try since.
+TEST(Rollout, OfTwoThatRunInOneSlotOneIsStoppedOnceTheOtherIsReady) {
+  const RolloutTarget target{.release = "a", .replicas = 1};
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Starting, 2)}, kNow)),
+              IsEmpty()) << "the one that serves goes on until then";
+  const auto decision = next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Ready, 2)}, kNow);
+  EXPECT_THAT(words(decision), ElementsAre("stop a-0-1"));
+  EXPECT_THAT(decision.serve, ElementsAre("a-0-2"));
+  EXPECT_EQ(decision.ready, 1);
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Exited, 2)}, kNow)),
+              ElementsAre("forget a-0-2")) << "what lives fills the slot";
+}
+
 TEST(Rollout, StartsOneNewBesideTheOldAndStopsNoneBeforeItIsReady) {
   const RolloutTarget target{.release = "b", .replicas = 2};
   EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)}, kNow)),
