@@ -1,10 +1,13 @@
 #include "tests/process/gantry_process.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +183,18 @@ std::string read(const std::string& path) {
 std::string gantry_binary() { return GANTRY_BINARY_DIR "/gantry"; }
 
 bool have(const std::string& program) { return run({"sh", "-c", "command -v " + program}).exit_code == 0; }
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  ::bind(fd, reinterpret_cast<sockaddr*>(&address), length);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
 
 std::string curl(const std::string& url) { return run({"curl", "-fsS", "--max-time", "5", url}).out; }
 

@@ -94,6 +94,8 @@ class Controller {
 
 std::string gantry_binary();
 bool have(const std::string& program);
+// That nobody listened on a moment ago.
+int free_port();
 // GET over plain HTTP on loopback with curl; empty when there is no answer.
 std::string curl(const std::string& url);
 

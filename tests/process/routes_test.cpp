@@ -1,10 +1,7 @@
 // Goal: an App under its own name over HTTPS, through deploys, failures and kills, with the real binary and the real
 // Caddy. Method: curl with the proxy's own authority, a steady load beside deploys, and signals.
 #include <gmock/gmock.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/process/gantry_process.hpp"
 #include "tests/process/steady_load.hpp"
@@ -17,17 +14,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
-
-int free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  socklen_t length = sizeof address;
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
-}
 
 class Routes : public testing::Test {
  protected:

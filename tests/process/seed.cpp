@@ -1,10 +1,5 @@
 #include "tests/process/seed.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 namespace gantry::process {
@@ -25,18 +20,6 @@ std::vector<std::string> with_ports(std::vector<std::string> arguments, int http
 }
 
 }  // namespace
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), length);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 Seed::Seed(std::string name, std::vector<std::string> controller_arguments)
     : Seed(std::move(name), free_port(), std::move(controller_arguments)) {}

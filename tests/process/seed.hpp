@@ -38,6 +38,4 @@ class Seed {
   int https_port_;
 };
 
-int free_port();
-
 }  // namespace gantry::process

@@ -4,8 +4,10 @@
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "tests/process/agent_process.hpp"
+#include "tests/process/steady_load.hpp"
 
 namespace gantry::process {
 namespace {
@@ -83,6 +85,7 @@ spec:
         << controller.gantry({"describe", "app/hello"}).out << agent.log();
   }
 
+  int https = free_port();
   Agent agent;
   Controller controller;
 };
@@ -161,6 +164,49 @@ TEST_F(ServerTest, TheAgentIsKilledAndTheAppDoesNotNotice) {
   }
   EXPECT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"));
   EXPECT_EQ(pids(), before);
+}
+
+// Killed at a dozen moments of a rollout, from before its first call to after its last: starts, probes, stops and removals
+// are each cut off somewhere. The load goes through the routes all the while.
+TEST_F(ServerTest, TheAgentIsKilledAtEveryStepOfARolloutAndNoRequestFails) {
+  if (!have("caddy")) GTEST_SKIP() << "Caddy is not installed";
+  Controller routed{{"--http-port", std::to_string(free_port()), "--https-port", std::to_string(https)}};
+  routed.start();
+  const auto release = [](const std::string& greeting) {
+    std::string text = app();
+    text.replace(text.find("good morning"), 12, greeting);
+    text.insert(text.rfind("---"), "  routes: [{host: web.test, port: http, tls: {mode: internal}}]\n");
+    return text;
+  };
+  const auto done = [&] { return routed.gantry({"rollout", "status", "hello", "--timeout=60s"}); };
+  routed.apply(secret(agent.key()) + server() + release("deploy 0"));
+  ASSERT_EQ(done().exit_code, 0) << routed.gantry({"describe", "app/hello"}).out << agent.log();
+  SteadyLoad load({.port = https,
+                   .host = "web.test",
+                   .authority = read(routed.folder("data/routing/certificates/pki/authorities/local/root.crt")),
+                   .connections = 4,
+                   .per_second = 40,
+                   .slow_connections = 1,
+                   .slow_path = "/slow?seconds=1"});
+  constexpr int kMoments = 12;
+  for (int moment = 0; moment < kMoments; ++moment) {
+    routed.apply(release("deploy " + std::to_string(moment + 1)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(250 * moment));
+    agent.kill();
+    agent.start();
+    const Outcome end = done();
+    ASSERT_EQ(end.exit_code, 0) << "killed after " << 250 * moment << " ms\n"
+                                << end.err << routed.gantry({"describe", "app/hello"}).out << agent.log();
+    EXPECT_EQ(pids().size(), 2U) << "no twin, and nothing of the release before";
+  }
+  const auto result = load.stop();
+  EXPECT_EQ(result.failed, 0U) << testing::PrintToString(result.failures);
+  EXPECT_GT(result.answered, 100U);
+  routed.gantry({"delete", "apps", "--all", "--timeout=60s"});
+  EXPECT_TRUE(eventually([&] { return pids().empty(); }));
+  EXPECT_TRUE(eventually([&] {
+    return run({"pgrep", "-f", "caddy run --config " + routed.folder("data/routing")}).exit_code != 0;
+  }));
 }
 
 TEST_F(ServerTest, TheControllerIsKilledAndFindsTheAppThere) {

@@ -113,5 +113,68 @@ TEST_F(SourceFolder, SyncsFromGit) {
       << controller.gantry({"describe", "source/repo"}).out;
 }
 
+// An undo says what should run until the manifest says something new, however often the same manifest arrives.
+TEST(GitSource, AnUndoStandsOverFiveSyncsAndEndsWithTheNextChange) {
+  if (!have("git")) GTEST_SKIP() << "git is not installed";
+  TemporaryFolder repository;
+  Controller controller;
+  const auto app = [](const std::string& greeting) {
+    return "apiVersion: gantry.dev/v1alpha1\nkind: App\nmetadata: {name: web}\nspec:\n  runtime: process\n"
+           "  source: {code: {path: /usr/share/common-licenses}}\n  command: [\"$(GANTRY_BINARY)\", demo]\n"
+           "  env: [{name: GREETING, value: \"" +
+           greeting + "\"}]\n  ports: [{name: http, port: 8000}]\n";
+  };
+  const auto commit = [&](const std::string& file, const std::string& text) {
+    write(repository / ("prod/" + file), text);
+    const auto done = run({"sh", "-c",
+                           "cd " + repository.path() + " && git init -q -b main . && git add -A && git -c user.name=t -c "
+                                                       "user.email=t@e.org commit -qm x && git rev-parse HEAD"});
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    return done.out.substr(0, 40);
+  };
+  const auto synced = [&](const std::string& revision) {
+    return eventually([&] {
+      const json::Value source = controller.get("source/repo");
+      const json::Value* applied = source.at({"status", "revision"});
+      return applied && applied->as_string().find(revision) != std::string::npos &&
+             controller.condition("source/repo", "Synced").starts_with("True");
+    });
+  };
+  const auto page = [&] {
+    const json::Value object = controller.get("app/web");
+    const json::Value* urls = object.at({"status", "urls"});
+    return urls && !urls->as_array().empty() ? curl(urls->as_array()[0].as_string()) : std::string();
+  };
+  const auto serves = [&](const std::string& greeting) {
+    return eventually([&] { return page().starts_with(greeting) && controller.ready("app/web"); });
+  };
+
+  const std::string first = commit("app.yaml", app("one"));
+  controller.start();
+  controller.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Source\nmetadata: {name: repo}\nspec: {git: {url: \"file://" +
+      repository.path() + "\", ref: main, path: prod, interval: 1s}}\n");
+  ASSERT_TRUE(synced(first)) << controller.gantry({"describe", "source/repo"}).out;
+  ASSERT_TRUE(serves("one")) << controller.gantry({"describe", "app/web"}).out;
+  ASSERT_TRUE(synced(commit("app.yaml", app("two"))));
+  ASSERT_TRUE(serves("two"));
+
+  ASSERT_EQ(controller.gantry({"rollout", "undo", "web"}).exit_code, 0);
+  ASSERT_TRUE(serves("one")) << controller.gantry({"describe", "app/web"}).out;
+  for (int sync = 1; sync <= 5; ++sync) {
+    // Another file beside it, and the App's own with a comment: both are new commits that change nothing of it.
+    const std::string number = std::to_string(sync);
+    const std::string revision =
+        sync % 2 ? commit("other.yaml", config("other", "\"" + number + "\""))
+                 : commit("app.yaml", "# sync " + number + "\n" + app("two"));
+    ASSERT_TRUE(synced(revision)) << "sync " << sync << controller.gantry({"describe", "source/repo"}).out;
+    EXPECT_THAT(page(), testing::StartsWith("one")) << "sync " << sync;
+  }
+  EXPECT_EQ(controller.get("app/web").at({"status", "release"})->as_string(), "web-3");
+  EXPECT_EQ(controller.get("app/web").at({"status", "hold", "until"})->as_string(), "the spec changes");
+  ASSERT_TRUE(synced(commit("app.yaml", app("three"))));
+  EXPECT_TRUE(serves("three")) << controller.gantry({"describe", "app/web"}).out;
+}
+
 }  // namespace
 }  // namespace gantry::process

@@ -1,0 +1,27 @@
+// A network of the test's own: loopback alone, every port free, names that lead there. For what must be on port 80 and
+// under a name, as a certificate authority demands. What is started from this thread while it exists is in it too.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gantry::process {
+
+class OwnNetwork {
+ public:
+  // `names` lead to 127.0.0.1.
+  explicit OwnNetwork(const std::vector<std::string>& names);
+  ~OwnNetwork();
+  OwnNetwork(const OwnNetwork&) = delete;
+  OwnNetwork& operator=(const OwnNetwork&) = delete;
+
+  // Why there is none, in a container without the right to make one, say. Empty: there is.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  int network_ = -1;  // those of before
+  int mounts_ = -1;
+  std::string trouble_;
+};
+
+}  // namespace gantry::process
