@@ -42,6 +42,7 @@ constexpr std::string_view kHelp = R"(gantry_load --url URL [options]
   --body FILE       the request body; {name} becomes a name used once, {n} its number. Also in the URL.
   --prefix P        of those names (load)
   --content-type T  application/json
+  --accept T        application/json
   --token T         bearer token
   --header "N: V"   any number of times
   --watchers N      watch connections (0)
@@ -55,7 +56,8 @@ struct Options {
   double seconds = 5;
   double warmup = 0;
   std::uint64_t requests = 0;
-  std::string method = "GET", body, prefix = "load", content_type = "application/json", headers;
+  std::string method = "GET", body, prefix = "load", content_type = "application/json", accept = "application/json",
+              headers;
   std::size_t watchers = 0;
   std::string watch_target;
 };
@@ -89,6 +91,7 @@ Options read_arguments(int count, char** arguments) {
   std::map<std::string, std::string*> texts{{"--method", &options.method},
                                             {"--prefix", &options.prefix},
                                             {"--content-type", &options.content_type},
+                                            {"--accept", &options.accept},
                                             {"--watch-url", &options.watch_target}};
   for (int i = 1; i < count; ++i) {
     const std::string word = arguments[i];
@@ -144,6 +147,7 @@ class Answer {
   bool done() const { return state_ == State::Done; }
   int status() const { return status_; }
   std::uint64_t lines() const { return lines_; }
+  std::uint64_t bytes() const { return bytes_; }  // of the body
   void reset() { *this = {}; }
 
  private:
@@ -152,6 +156,7 @@ class Answer {
     lines_ +=
         static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(used), '\n'));
     left_ -= used;
+    bytes_ += used;
     if (left_ == 0) state_ = state_ == State::Length ? State::Done : State::ChunkEnd;
     return used;
   }
@@ -205,6 +210,7 @@ class Answer {
   bool chunked_ = false;
   std::uint64_t left_ = 0;
   std::uint64_t lines_ = 0;
+  std::uint64_t bytes_ = 0;
   std::string line_;
 };
 
@@ -334,7 +340,7 @@ class Load {
 
   std::string head(const std::string& method, const std::string& target, std::size_t body) const {
     std::string text = method + " " + target + " HTTP/1.1\r\nHost: " + options_.host +
-                       "\r\nAccept: application/json\r\n" + options_.headers;
+                       "\r\nAccept: " + options_.accept + "\r\n" + options_.headers;
     if (body > 0)
       text += "Content-Type: " + options_.content_type + "\r\nContent-Length: " + std::to_string(body) + "\r\n";
     return text + "\r\n";
@@ -429,6 +435,7 @@ class Load {
       return;
     }
     ++answers_;
+    bytes_ += connection.answer.bytes();
     latencies_.push_back(static_cast<std::uint32_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(now - connection.started).count()));
   }
@@ -458,7 +465,8 @@ class Load {
     for (const auto& [status, count] : statuses_) {
       std::printf("%s\"%d\":%llu", std::exchange(comma, ","), status, static_cast<unsigned long long>(count));
     }
-    std::printf("},\"watchers\":%zu,\"events\":%llu,\"events_per_second\":%.1f}\n", options_.watchers,
+    std::printf("},\"body_megabytes_per_second\":%.1f", static_cast<double>(bytes_) / 1e6 / seconds);
+    std::printf(",\"watchers\":%zu,\"events\":%llu,\"events_per_second\":%.1f}\n", options_.watchers,
                 static_cast<unsigned long long>(events_),
                 until_last_event > 0 ? static_cast<double>(events_) / until_last_event : 0.0);
   }
@@ -471,7 +479,7 @@ class Load {
   std::array<char, 64 << 10> buffer_{};
   std::vector<std::uint32_t> latencies_;
   std::map<int, std::uint64_t> statuses_;
-  std::uint64_t answers_ = 0, unmeasured_ = 0, errors_ = 0, number_ = 0, events_ = 0;
+  std::uint64_t answers_ = 0, unmeasured_ = 0, errors_ = 0, number_ = 0, events_ = 0, bytes_ = 0;
   std::size_t watching_ = 0;
   bool stopping_ = false;
   Clock::time_point measure_from_, end_, last_event_;

@@ -5,11 +5,13 @@
 #include <iostream>
 
 #include "controller/app/commands.hpp"
+#include "controller/base/resident_memory.hpp"
 #include "controller/cli/cli.hpp"
 #include "providers/own_programs.hpp"
 
 int main(int argc, char** argv) {
   if (const auto code = gantry::providers::run_own_program(argc, argv)) return *code;
+  gantry::release_freed_pages_at_once();
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   gantry::cli::Surroundings surroundings;

@@ -1,5 +1,6 @@
 #include "controller/base/resident_memory.hpp"
 
+#include <mimalloc.h>
 #include <sys/mman.h>
 
 #include <cinttypes>
@@ -7,8 +8,16 @@
 #include <fstream>
 #include <string>
 
+#pragma weak mi_option_set  // absent where the allocator is another one
+
 namespace gantry {
 namespace {
+
+#if MI_MALLOC_VERSION < 210
+constexpr mi_option_t kDelay = mi_option_decommit_delay;  // milliseconds
+#else
+constexpr mi_option_t kDelay = mi_option_purge_delay;
+#endif
 
 struct Mapping {
   std::uintptr_t start = 0, end = 0;
@@ -38,6 +47,10 @@ void release_clean_pages() {
     }
   }
   release(here);
+}
+
+void release_freed_pages_at_once() {
+  if (&mi_option_set != nullptr) mi_option_set(kDelay, 0);
 }
 
 }  // namespace gantry
