@@ -72,7 +72,9 @@ class RewrittenList final : public BodyStream {
     if (over_) co_return pieces;
     co_await asio::post(front_.executor(), use_task);
     std::string out;
+    out.reserve(page_size_);
     append_page(out);
+    page_size_ = out.size() + out.size() / 8;
     pieces.emplace_back(std::move(out));
     co_return pieces;
   }
@@ -88,6 +90,7 @@ class RewrittenList final : public BodyStream {
   Shape shape_;
   WallTime now_;
   std::size_t at_ = 0;
+  std::size_t page_size_ = 0;  // of the next page, as the last one was
   bool over_ = false;
 };
 

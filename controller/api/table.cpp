@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "controller/base/error.hpp"
+#include "controller/base/json_partial.hpp"
 #include "controller/object/jsonpath.hpp"
 
 namespace gantry::api {
@@ -116,24 +117,40 @@ Value message(const Value& event, WallTime) {
   return text;
 }
 
+// Behind the string whose opening quote is at `at`.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  while (true) {
+    at = text.find('"', at + 1);
+    if (at == std::string_view::npos) return text.size();
+    std::size_t escapes = 0;
+    while (text[at - 1 - escapes] == '\\') ++escapes;
+    if (escapes % 2 == 0) return at + 1;
+  }
+}
+
 // The end of the value that starts at `at`, in text without spaces.
 std::size_t skip_value(std::string_view text, std::size_t at) {
   int depth = 0;
-  bool quoted = false;
-  for (; at < text.size(); ++at) {
-    const char c = text[at];
-    if (quoted) {
-      if (c == '\\') ++at;
-      if (c == '"') quoted = false;
-      continue;
+  while (at < text.size()) {
+    switch (text[at]) {
+      case '"':
+        at = skip_string(text, at);
+        continue;
+      case '{':
+      case '[':
+        ++depth;
+        break;
+      case '}':
+      case ']':
+        if (depth-- == 0) return at;
+        break;
+      case ',':
+        if (depth == 0) return at;
+        break;
+      default:
+        break;
     }
-    if (c == '"') quoted = true;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') {
-      if (depth == 0) return at;
-      --depth;
-    }
-    if (c == ',' && depth == 0) return at;
+    ++at;
   }
   return at;
 }
@@ -206,7 +223,8 @@ void Table::define() {
 }
 
 void Table::append_row(std::string& out, const object::Object& object, Include include, WallTime now) const {
-  const Value decoded = object.decode();
+  // Who owns the fields is often half of an object.
+  const Value decoded = json::parse_without(object.bytes(), {"metadata", "managedFields"});
   out += "{\"cells\":[";
   bool first = true;
   for (const auto& column : columns_) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "controller/base/error.hpp"
+#include "controller/base/json_partial.hpp"
 
 namespace gantry::json {
 
@@ -184,7 +185,8 @@ namespace {
 // Builds each value where it is to stay.
 class Builder {
  public:
-  explicit Builder(std::vector<std::string>* duplicates) : duplicates_(duplicates) {}
+  explicit Builder(std::vector<std::string>* duplicates, MemberPath passed_over = {})
+      : duplicates_(duplicates), passed_over_(passed_over) {}
 
   // The way to where we are; written out only for a key that stands twice.
   struct Where {
@@ -226,14 +228,24 @@ class Builder {
     out = Object();
     Object& made = out.as_object();
     made.reserve(from.size());
-    for (const auto field : from) build(field.value, made.append_unsorted(field.key), Where{&where, field.key, 0});
+    const bool some_passed_over = is_passed_over(where);
+    for (const auto field : from) {
+      if (some_passed_over && field.key == passed_over_[1]) continue;
+      build(field.value, made.append_unsorted(field.key), Where{&where, field.key, 0});
+    }
     if (!duplicates_) return made.sort();
     std::vector<std::string> keys;
     made.sort(&keys);
     for (const auto& key : keys) duplicates_->push_back(Where{&where, key, 0}.text());
   }
 
+  // Whether a member of what is here may be passed over.
+  bool is_passed_over(const Where& where) const {
+    return !passed_over_[1].empty() && where.up && !where.up->up && where.key == passed_over_[0];
+  }
+
   std::vector<std::string>* duplicates_;
+  MemberPath passed_over_;
 };
 
 std::string_view reason(simdjson::error_code error) {
@@ -251,7 +263,10 @@ std::string_view reason(simdjson::error_code error) {
 
 }  // namespace
 
-Value parse(std::string_view text, std::vector<std::string>* duplicates, ParseLimits limits) {
+namespace {
+
+// What a builder makes of the text.
+Value built(std::string_view text, const ParseLimits& limits, Builder builder) {
   thread_local simdjson::dom::parser parser;
   // A parser keeps the largest buffer it ever needed; one huge document should not cost memory for ever.
   constexpr std::size_t kKeep = 4 << 20;
@@ -268,8 +283,18 @@ Value parse(std::string_view text, std::vector<std::string>* duplicates, ParseLi
                                            (result.error() == simdjson::DEPTH_ERROR ? " (at most " + std::to_string(limits.depth_max) + " levels)" : ""));
   }
   Value value;
-  Builder(duplicates).build(result.value_unsafe(), value, Builder::Where{nullptr, {}, 0});
+  builder.build(result.value_unsafe(), value, Builder::Where{nullptr, {}, 0});
   return value;
+}
+
+}  // namespace
+
+Value parse(std::string_view text, std::vector<std::string>* duplicates, ParseLimits limits) {
+  return built(text, limits, Builder(duplicates));
+}
+
+Value parse_without(std::string_view text, MemberPath passed_over) {
+  return built(text, {}, Builder(nullptr, passed_over));
 }
 
 namespace {

@@ -1,4 +1,4 @@
-#include "controller/base/json.hpp"
+#include "controller/base/json_partial.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -101,6 +101,15 @@ TEST(JsonPretty, IsWhatKubectlPrints) {
 }
 
 TEST(Json, AViewOfNothingIsNoJson) { EXPECT_THROW(json::parse(std::string_view()), Error); }
+
+TEST(Json, OneMemberOfAMemberCanBePassedOver) {
+  const json::MemberPath owners{"metadata", "managedFields"};
+  const std::string text =
+      R"({"managedFields":1,"metadata":{"managedFields":[{"a":1}],"name":"x"},"spec":{"metadata":{"managedFields":2}}})";
+  EXPECT_EQ(json::dump(json::parse_without(text, owners)),
+            R"({"managedFields":1,"metadata":{"name":"x"},"spec":{"metadata":{"managedFields":2}}})");
+  EXPECT_THROW(json::parse_without(R"({"metadata":{"managedFields":[}})", owners), Error);
+}
 
 }  // namespace
 }  // namespace gantry
