@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "controller/object/cel/rule.hpp"
+#include "controller/object/field_error.hpp"
 #include "controller/object/schema_node.hpp"
+#include "controller/object/schema_rules.hpp"
 
 namespace gantry::object {
 
@@ -57,6 +60,9 @@ void prune_object(const Node& node, json::Object& object, std::string& path, std
 }
 
 }  // namespace
+
+Node::Node() = default;
+Node::~Node() = default;
 
 const Node* Node::property(std::string_view name) const {
   const auto at = std::ranges::lower_bound(properties, name, {}, &Property::name);
@@ -132,14 +138,31 @@ void Schema::prune(Value& object, std::vector<std::string>* unknown) const {
 
 void Schema::set_defaults(Value& object) const { detail::set_defaults(*root_, object); }
 
+namespace {
+
+// Rules may count on what the rest of the schema says, so they wait until that holds.
+std::vector<FieldError> with_rules(const Node& root, std::vector<FieldError> errors, const Value& object,
+                                   const Value* old) {
+  if (errors.empty()) return detail::check_rules(root, object, old);
+  if (root.cel_below) {
+    errors.push_back(invalid("<nil>", Value(),
+                             "some validation rules were not checked because the object was invalid; correct the "
+                             "existing errors to complete validation"));
+  }
+  return errors;
+}
+
+}  // namespace
+
 std::vector<FieldError> Schema::validate(const Value& object) const {
-  return detail::validate(*root_, object, nullptr, {});
+  return with_rules(*root_, detail::validate(*root_, object, nullptr, {}), object, nullptr);
 }
 
 std::vector<FieldError> Schema::validate_update(const Value& object, const Value& old) const {
   // Nearly always all is well, and then nothing needs to be compared with what was before.
   auto errors = detail::validate(*root_, object, nullptr, {});
-  return errors.empty() ? errors : detail::validate(*root_, object, &old, {});
+  if (!errors.empty()) errors = detail::validate(*root_, object, &old, {});
+  return with_rules(*root_, std::move(errors), object, &old);
 }
 
 }  // namespace gantry::object

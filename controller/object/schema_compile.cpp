@@ -4,6 +4,7 @@
 
 #include "controller/object/field_error.hpp"
 #include "controller/object/schema_node.hpp"
+#include "controller/object/schema_rules.hpp"
 
 namespace gantry::object {
 
@@ -67,6 +68,46 @@ constexpr std::array kUnsupported{std::string_view("$ref"),
                                   std::string_view("xml"),
                                   std::string_view("additionalItems")};
 
+// All that a schema may say (JSONSchemaProps); a word that nobody knows would be a rule that nobody keeps.
+constexpr std::array kKnown{std::string_view("$schema"),
+                            std::string_view("additionalProperties"),
+                            std::string_view("allOf"),
+                            std::string_view("anyOf"),
+                            std::string_view("default"),
+                            std::string_view("description"),
+                            std::string_view("enum"),
+                            std::string_view("example"),
+                            std::string_view("exclusiveMaximum"),
+                            std::string_view("exclusiveMinimum"),
+                            std::string_view("externalDocs"),
+                            std::string_view("format"),
+                            std::string_view("items"),
+                            std::string_view("maxItems"),
+                            std::string_view("maxLength"),
+                            std::string_view("maxProperties"),
+                            std::string_view("maximum"),
+                            std::string_view("minItems"),
+                            std::string_view("minLength"),
+                            std::string_view("minProperties"),
+                            std::string_view("minimum"),
+                            std::string_view("multipleOf"),
+                            std::string_view("not"),
+                            std::string_view("nullable"),
+                            std::string_view("oneOf"),
+                            std::string_view("pattern"),
+                            std::string_view("properties"),
+                            std::string_view("required"),
+                            std::string_view("title"),
+                            std::string_view("type"),
+                            std::string_view("uniqueItems"),
+                            std::string_view("x-kubernetes-embedded-resource"),
+                            std::string_view("x-kubernetes-int-or-string"),
+                            std::string_view("x-kubernetes-list-map-keys"),
+                            std::string_view("x-kubernetes-list-type"),
+                            std::string_view("x-kubernetes-map-type"),
+                            std::string_view("x-kubernetes-preserve-unknown-fields"),
+                            std::string_view("x-kubernetes-validations")};
+
 // What only the structure itself may say, not what stands below allOf, anyOf, oneOf and not.
 constexpr std::array kStructureOnly{std::string_view("type"),
                                     std::string_view("description"),
@@ -92,6 +133,7 @@ class Compiler {
  public:
   std::unique_ptr<Node> root(const Value& schema) {
     auto node = structure(schema, Level::Root, "openAPIV3Schema");
+    if (errors_.empty()) detail::compile_rules(*node, "openAPIV3Schema", errors_);
     if (!errors_.empty()) {
       std::string message = "not a structural schema: " + errors_.front().field + ": " + errors_.front().message;
       if (errors_.size() > 1) message += " (and " + std::to_string(errors_.size() - 1) + " more)";
@@ -149,9 +191,9 @@ class Compiler {
       fail(forbidden(path + ".uniqueItems",
                      "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
     }
-    if (schema.find("x-kubernetes-validations")) {
-      fail(forbidden(path + ".x-kubernetes-validations",
-                     "rules in CEL are not supported; say it with enum, pattern, minimum, oneOf, ..."));
+    for (const auto& [key, unused] : schema.as_object()) {
+      if (std::ranges::find(kKnown, key) == kKnown.end() && std::ranges::find(kUnsupported, key) == kUnsupported.end())
+        fail(forbidden(path + "." + key, "unknown in a schema"));
     }
   }
 

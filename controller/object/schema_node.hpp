@@ -29,7 +29,14 @@ struct ValueRules {
   std::unique_ptr<Schema::Node> not_of;
 };
 
+namespace cel {
+class Rule;
+}
+
 struct Schema::Node {
+  Node();
+  ~Node();
+
   enum class Type : std::uint8_t { Any, Object, Array, String, Integer, Number, Boolean, IntOrString };
   enum class ListType : std::uint8_t { Atomic, Set, Map };
 
@@ -53,6 +60,8 @@ struct Schema::Node {
   std::vector<std::string> list_keys;        // sorted
   std::optional<json::Value> default_value;  // complete: with the defaults of what lies below it
   std::unique_ptr<ValueRules> rules;
+  std::vector<std::unique_ptr<const cel::Rule>> cel;  // x-kubernetes-validations
+  bool cel_below = false;                             // here, or somewhere below
   const json::Value* source = nullptr;  // description, enum, ... for explain; lives as long as the Schema
 
   const Node* property(std::string_view name) const;

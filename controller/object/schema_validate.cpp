@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "controller/object/characters.hpp"
 #include "controller/object/field_error.hpp"
 #include "controller/object/schema_node.hpp"
+#include "controller/object/schema_rules.hpp"
 
 namespace gantry::object {
 
@@ -76,10 +78,6 @@ bool has_type(const Value& value, Type type) {
       return value.is_int() || value.is_string();
   }
   return false;
-}
-
-std::int64_t code_points(std::string_view text) {
-  return std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 std::string plain(double number) {
@@ -232,7 +230,7 @@ class Validator {
     if (node.list_type != ListType::Atomic && !surely_unique(node, items)) check_unique(node, items, old, where);
     if (!node.items) return;
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const Value* before = old && node.list_type == ListType::Map ? same_item(node, items[i], *old) : nullptr;
+      const Value* before = old ? detail::same_item(node, items[i], *old) : nullptr;
       check(*node.items, items[i], before, Where{&where, {}, static_cast<std::int64_t>(i)});
     }
   }
@@ -246,20 +244,6 @@ class Validator {
       Value shown = node.list_type == ListType::Set ? items[i] : json::parse(identity(node, items[i]));
       fail(duplicate(Where{&where, {}, static_cast<std::int64_t>(i)}.text(), shown));
     }
-  }
-
-  // Only asked for while an error is being looked into.
-  static const Value* same_item(const Node& node, const Value& item, const Value& old) {
-    if (!old.is_array() || !item.is_object()) return nullptr;
-    const auto same = [&](const Value& candidate) {
-      return candidate.is_object() && std::ranges::all_of(node.list_keys, [&](const std::string& key) {
-               const Value* a = item.find(key);
-               const Value* b = candidate.find(key);
-               return (a && b) ? *a == *b : a == b;
-             });
-    };
-    const auto at = std::ranges::find_if(old.as_array(), same);
-    return at == old.as_array().end() ? nullptr : &*at;
   }
 
   void check_rules(const Node& node, const ValueRules& rules, const Value& value, const Where& where) {
