@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/api/media.hpp"
+#include "controller/api/openapi_v2.hpp"
 #include "controller/api/respond.hpp"
 #include "controller/api/status.hpp"
 
@@ -123,22 +124,30 @@ json::Object operation(const object::Kind& kind, std::string_view action, json::
   return made;
 }
 
+std::string root_of(const Served& served) {
+  return (served.kind->group.empty() ? "/api/" : "/apis/") + served.api_version;
+}
+
+json::Object patch_content(const Served& served) {
+  json::Object patches{{"application/apply-patch+yaml", json::Object()},
+                       {"application/json-patch+json", json::Object()},
+                       {"application/merge-patch+json", json::Object()}};
+  if (served.strategic_patch) patches.set("application/strategic-merge-patch+json", json::Object());
+  return patches;
+}
+
 void add_paths(json::Object& paths, const Served& served, const std::string& root) {
   const object::Kind& kind = *served.kind;
   const std::string collection = root + (kind.namespaced ? "/namespaces/{namespace}/" : "/") + kind.plural;
   const json::Object schema{{"schema", reference(schema_name(kind))}};
   const json::Object whole{{"application/json", schema}, {"application/yaml", schema}};
-  json::Object patches{{"application/apply-patch+yaml", json::Object()},
-                       {"application/json-patch+json", json::Object()},
-                       {"application/merge-patch+json", json::Object()}};
-  if (served.strategic_patch) patches.set("application/strategic-merge-patch+json", json::Object());
   paths.set(collection,
             json::Object{{"get", operation(kind, "list", nullptr, true)}, {"post", operation(kind, "post", whole)}});
   if (kind.namespaced)
     paths.set(root + "/" + kind.plural, json::Object{{"get", operation(kind, "list", nullptr, true)}});
   const json::Object item{{"delete", operation(kind, "delete", nullptr)},
                           {"get", operation(kind, "get", nullptr)},
-                          {"patch", operation(kind, "patch", patches)},
+                          {"patch", operation(kind, "patch", patch_content(served))},
                           {"put", operation(kind, "put", whole)}};
   paths.set(collection + "/{name}", item);
   if (served.has_status_subresource()) {
@@ -155,11 +164,13 @@ std::string part_name(const Served& served) {
 }  // namespace
 
 OpenApi::OpenApi(const Catalogue& catalogue, std::string version) : version_(std::move(version)) {
-  for (const auto& served : catalogue.all()) parts_[part_name(*served)].kinds.push_back(served.get());
+  for (const auto& served : catalogue.all()) parts_[part_name(*served)].kinds.push_back(served);
   json::Object paths;
   for (auto& [name, part] : parts_) {
     std::string definitions = version_;
-    for (const Served* served : part.kinds) json::dump_to(definitions, served->kind->definition);
+    for (const auto& served : part.kinds) {
+      if (const json::Value* spec = served->kind->definition.find("spec")) json::dump_to(definitions, *spec);
+    }
     part.hash = digest(definitions);
     paths.set(name, json::Object{{"serverRelativeURL", "/openapi/v3/" + name + "?hash=" + part.hash}});
   }
@@ -190,16 +201,21 @@ HttpResponse OpenApi::group_version(const HttpRequest& request, const std::strin
   return response;
 }
 
-Document OpenApi::write(const Part& part) const {
-  json::Object paths, schemas;
+json::Object OpenApi::schemas_of(const Part& part) {
+  json::Object schemas;
   schemas.set(kMetaName, object_meta());
   schemas.set(kListMetaName, list_meta());
-  for (const Served* served : part.kinds) {
-    const object::Kind& kind = *served->kind;
-    add_paths(paths, *served, (kind.group.empty() ? "/api/" : "/apis/") + served->api_version);
-    schemas.set(schema_name(kind), kind_schema(kind));
-    schemas.set(schema_name(kind) + "List", list_schema(kind));
+  for (const auto& served : part.kinds) {
+    schemas.set(schema_name(*served->kind), kind_schema(*served->kind));
+    schemas.set(schema_name(*served->kind) + "List", list_schema(*served->kind));
   }
+  return schemas;
+}
+
+Document OpenApi::write(const Part& part) const {
+  json::Object paths;
+  json::Object schemas = schemas_of(part);
+  for (const auto& served : part.kinds) add_paths(paths, *served, root_of(*served));
   return document(json::dump(json::Object{{"components", json::Object{{"schemas", std::move(schemas)}}},
                                           {"info", json::Object{{"title", "gantry"}, {"version", version_}}},
                                           {"openapi", "3.0.0"},
@@ -207,9 +223,24 @@ Document OpenApi::write(const Part& part) const {
 }
 
 HttpResponse OpenApi::v2(const HttpRequest& request) {
-  static const Document empty = document("");
+  if (!v2_) {
+    json::Object schemas;
+    std::vector<OpenApiPath> paths;
+    for (const auto& [name, part] : parts_) {
+      for (auto& [schema, value] : schemas_of(part)) schemas.set(schema, std::move(value));
+      for (const auto& served : part.kinds) {
+        const object::Kind& kind = *served->kind;
+        std::vector<std::string> patches;
+        for (const auto& [type, unused] : patch_content(*served)) patches.push_back(type);
+        paths.push_back(
+            {root_of(*served) + (kind.namespaced ? "/namespaces/{namespace}/" : "/") + kind.plural + "/{name}",
+             group_version_kind(kind), std::move(patches)});
+      }
+    }
+    v2_ = document(openapi_v2(version_, schemas, paths));
+  }
   // The type as kubectl asks for it has an @, which Go's own parser then refuses in an answer.
-  return document_response(request, empty, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  return document_response(request, *v2_, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
 }
 
 }  // namespace gantry::api
