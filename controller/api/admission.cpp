@@ -77,6 +77,16 @@ void Admission::add_check(object::Resource resource, AdmissionCheck check) {
   checks_[resource.qualified()].push_back(std::move(check));
 }
 
+void Admission::add_removal_check(object::Resource resource, RemovalCheck check) {
+  removal_checks_[resource.qualified()] = std::move(check);
+}
+
+void Admission::judge_removal(const Served& served, const std::string& name) const {
+  const auto check = removal_checks_.find(served.resource.qualified());
+  if (check == removal_checks_.end()) return;
+  if (const std::string why = check->second(name); !why.empty()) throw forbidden(served.resource, name, why);
+}
+
 std::vector<std::string> Admission::tidy(const Served& served, json::Value& object, bool report) const {
   std::vector<std::string> unknown;
   served.kind->schema->prune(object, report ? &unknown : nullptr);

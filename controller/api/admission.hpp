@@ -35,6 +35,9 @@ class Admission {
 
   // Called for every create and update of the resource.
   void add_check(object::Resource resource, AdmissionCheck check);
+  // Objects of the resource that may not be deleted: says why, or nothing.
+  using RemovalCheck = std::function<std::string(const std::string& name)>;
+  void add_removal_check(object::Resource resource, RemovalCheck check);
 
   // Makes a request body an object of this kind. Throws Error(BadRequest) when it is another's, and under Strict for
   // unknown and doubled fields; under Warn these become warnings.
@@ -46,6 +49,9 @@ class Admission {
   // Throws Error(Invalid) with every cause.
   void judge(const Served& served, const Review& review) const;
 
+  // Throws Error(Forbidden) for what stays.
+  void judge_removal(const Served& served, const std::string& name) const;
+
   // Canonical bytes. Error(TooLarge) beyond the limit.
   store::Encoded encode(const Target& target, const json::Value& object) const;
 
@@ -54,6 +60,7 @@ class Admission {
 
   Limits limits_;
   std::unordered_map<std::string_view, std::vector<AdmissionCheck>> checks_;  // by qualified resource
+  std::unordered_map<std::string_view, RemovalCheck> removal_checks_;
 };
 
 // apiVersion and kind of a body: filled in when absent. Error(BadRequest) when they are not this kind's.

@@ -60,22 +60,18 @@ std::string paths_document(const Discovery& discovery) {
 Api::Api(Reactor& front, store::Store& store, object::KindTable kinds, ApiOptions options)
     : plane_{front, store, *options.random, Catalogue(std::move(kinds)), std::make_unique<Admission>(options.limits)},
       options_(std::move(options)),
-      openapi_(plane_.catalogue, options_.version),
+      definitions_(Definitions::make(plane_)),
       version_(version_document(options_.version)),
       other_("") {}
 
-Api::~Api() = default;
+Api::~Api() { definitions_->close(); }
 
 void Api::add_check(object::Resource resource, AdmissionCheck check) {
   plane_.admission->add_check(resource, std::move(check));
 }
 
 void Api::add_subresource(object::Resource resource, std::string name, std::shared_ptr<Subresource> subresource) {
-  Served* served = plane_.catalogue.find(resource);
-  if (!served)
-    throw Error(ErrorCode::Invalid,
-                "no kind " + std::string(resource.qualified()) + " is served, so it cannot have a subresource " + name);
-  served->subresources[std::move(name)] = std::move(subresource);
+  plane_.catalogue.add_subresource(resource, std::move(name), std::move(subresource));
 }
 
 void Api::add_health_check(std::string name, bool live, HealthCheck check) {
@@ -87,7 +83,8 @@ void Api::set_planner(std::shared_ptr<Planner> planner) { planner_ = std::move(p
 void Api::add_metrics(std::function<Task<std::string>()> more) { more_metrics_.push_back(std::move(more)); }
 
 Task<> Api::prepare() {
-  const Served* namespaces = plane_.catalogue.namespaces();
+  co_await definitions_->prepare();
+  const ServedPtr namespaces = plane_.catalogue.namespaces();
   if (!namespaces) co_return;
   for (const char* name : {"default", "kube-system"}) {
     if (plane_.store.find({namespaces->resource, "", name})) continue;
@@ -99,9 +96,17 @@ Task<> Api::prepare() {
   }
 }
 
-const Discovery& Api::discovery() {
-  if (!discovery_) discovery_.emplace(plane_.catalogue, options_.advertise);
-  return *discovery_;
+void Api::on_kind(KindListener listener) { definitions_->on_kind(std::move(listener)); }
+
+// What is told of the catalogue is written anew when it has changed.
+Api::Told& Api::told() {
+  const std::uint64_t generation = plane_.catalogue.generation();
+  if (!told_ || told_->generation != generation) {
+    told_.reset();
+    told_.emplace(generation, Discovery(plane_.catalogue, options_.advertise),
+                  OpenApi(plane_.catalogue, options_.version));
+  }
+  return *told_;
 }
 
 Task<HttpResponse> Api::handle(HttpRequest request) {
@@ -206,27 +211,25 @@ Task<HttpResponse> Api::answer(Call& call) {
   }
   switch (found.to) {
     case To::Paths:
-      co_return json_response(200, paths_document(discovery()));
+      co_return json_response(200, paths_document(told().discovery));
     case To::Health:
       co_return health_.answer(request, found.group, found.rest);
     case To::Version:
       co_return json_response(200, version_);
     case To::OpenApiV2:
-      co_return OpenApi::v2(request);
+      co_return told().openapi.v2(request);
     case To::OpenApiIndex:
-      co_return openapi_.index(request);
+      co_return told().openapi.index(request);
     case To::OpenApiGroup:
-      co_return openapi_.group_version(request, found.rest);
+      co_return told().openapi.group_version(request, found.rest);
     case To::Api:
-      co_return discovery().api(request);
+      co_return told().discovery.api(request);
     case To::Apis:
-      co_return discovery().apis(request);
+      co_return told().discovery.apis(request);
     case To::Group:
-      co_return discovery().group(request, found.group);
+      co_return told().discovery.group(request, found.group);
     case To::GroupVersion:
-      co_return discovery().group_version(request, found.group_version);
-    case To::Definitions:
-      co_return answer_definitions(call);
+      co_return told().discovery.group_version(request, found.group_version);
     case To::Services:
       co_return answer_services(call);
     case To::Metrics: {

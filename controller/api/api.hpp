@@ -11,6 +11,7 @@
 
 #include "controller/api/admission.hpp"
 #include "controller/api/authorizer.hpp"
+#include "controller/api/definitions.hpp"
 #include "controller/api/discovery.hpp"
 #include "controller/api/handler.hpp"
 #include "controller/api/health.hpp"
@@ -45,7 +46,11 @@ class Api final : public Handler {
   // More for /metrics, in the text exposition format; asked on the front reactor at each scrape.
   void add_metrics(std::function<Task<std::string>()> more);
 
-  // Makes the namespaces that always exist: default and kube-system. Once, before clients are let in.
+  // A kind is served from now on, or (null) no longer. Called on the front; for those that are stored, in prepare().
+  void on_kind(KindListener listener);
+
+  // Makes what always exists: the definitions of our kinds, the namespaces default and kube-system. Serves the kinds
+  // that are stored. Once, before clients are let in.
   Task<> prepare();
 
   Task<HttpResponse> handle(HttpRequest request) override;
@@ -61,19 +66,23 @@ class Api final : public Handler {
   Task<HttpResponse> write(Call& call);
   Task<HttpResponse> answer_scale(Call& call);
   Task<HttpResponse> answer_subresource(Call& call, Subresource& subresource);
-  HttpResponse answer_definitions(Call& call);
   HttpResponse answer_services(Call& call);
   void authenticate(const Call& call) const;
   void impersonate(Call& call) const;
   void require(const Call& call, Verb verb) const;
   void require_path(const Call& call) const;
-  const Discovery& discovery();
+  struct Told {
+    std::uint64_t generation;  // of the catalogue
+    Discovery discovery;
+    OpenApi openapi;
+  };
+  Told& told();
 
   Plane plane_;
   ApiOptions options_;
   Health health_;
-  OpenApi openapi_;
-  std::optional<Discovery> discovery_;
+  std::shared_ptr<Definitions> definitions_;
+  std::optional<Told> told_;
   std::string version_;
   std::shared_ptr<Planner> planner_;
   std::vector<std::function<Task<std::string>()>> more_metrics_;

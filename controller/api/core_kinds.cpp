@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/api/definition_rules.hpp"
 #include "controller/base/base64.hpp"
 #include "controller/object/field_error.hpp"
 
@@ -126,6 +127,7 @@ void prepare_core(const Served& served, json::Value& object, const json::Value* 
   if (!served.kind->is_core()) return;
   if (served.is("", "secrets")) prepare_secret(object);
   if (served.is("", "namespaces")) prepare_namespace(object, old);
+  if (served.is_definitions()) complete_definition(object);
 }
 
 void check_core(const Served& served, const json::Value& object, const json::Value* old,

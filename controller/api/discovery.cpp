@@ -132,18 +132,8 @@ Discovery::Discovery(const Catalogue& catalogue, const std::string& advertise) {
     entry.verbs = {"create"};
     virtual_resource(group_version, entry);
   };
-  // kubectl cluster-info looks for services, and an unknown kind in a manifest makes kubectl look at the CRDs.
+  // kubectl cluster-info looks for services.
   virtual_resource("v1", {"services", "service", {}, {}, "Service", true, {"svc"}, {}, {"get", "list"}, {}});
-  virtual_resource("apiextensions.k8s.io/v1", {"customresourcedefinitions",
-                                               "customresourcedefinition",
-                                               {},
-                                               {},
-                                               "CustomResourceDefinition",
-                                               false,
-                                               {"crd", "crds"},
-                                               {},
-                                               {"get", "list"},
-                                               {}});
   review("authentication.k8s.io/v1", "selfsubjectreviews", "SelfSubjectReview");
   review("authentication.k8s.io/v1beta1", "selfsubjectreviews", "SelfSubjectReview");
   review("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");

@@ -10,8 +10,8 @@ constexpr std::string_view kUser = "system:gantry";
 
 // Everything below runs on the front. Free coroutines: their arguments live in their frames.
 
-const Served& served(const Plane& plane, Resource resource) {
-  if (const Served* found = plane.catalogue.find(resource)) return *found;
+ServedPtr served(const Plane& plane, Resource resource) {
+  if (ServedPtr found = plane.catalogue.find(resource)) return found;
   throw Error(ErrorCode::NotFound, "no kind " + std::string(resource.qualified()) + " is served");
 }
 
@@ -32,11 +32,11 @@ std::string text_at(const json::Value& object, std::string_view field) {
 }
 
 Target target_of(const Plane& plane, const Key& key, std::string subresource = {}) {
-  return {&served(plane, key.resource), key.ns, key.name, std::move(subresource)};
+  return {served(plane, key.resource), key.ns, key.name, std::move(subresource)};
 }
 
 Target target_of(const Plane& plane, Resource resource, const json::Value& object, std::string subresource = {}) {
-  return {&served(plane, resource), text_at(object, "namespace"), text_at(object, "name"), std::move(subresource)};
+  return {served(plane, resource), text_at(object, "namespace"), text_at(object, "name"), std::move(subresource)};
 }
 
 Task<ObjectPtr> do_find(Plane& plane, Key key) { co_return plane.store.find(key); }
@@ -47,7 +47,7 @@ Task<List> do_list(Plane& plane, Resource resource, ListOptions options) {
   query.field_selector = std::move(options.field_selector);
   query.limit = options.limit;
   query.continue_token = std::move(options.continue_token);
-  const Target target{&served(plane, resource), options.ns.value_or(""), {}, {}};
+  const Target target{served(plane, resource), options.ns.value_or(""), {}, {}};
   Listed listed = co_await verbs::list(plane, target, query);
   co_return List{std::move(listed.items), listed.revision, std::move(listed.continue_token)};
 }
@@ -100,7 +100,7 @@ Task<std::shared_ptr<Tap>> do_watch(Plane& plane, Resource resource, Revision fr
   query.field_selector = std::move(options.field_selector);
   query.revision = from;
   query.watch = true;
-  const Target target{&served(plane, resource), options.ns.value_or(""), {}, {}};
+  const Target target{served(plane, resource), options.ns.value_or(""), {}, {}};
   auto tap = std::make_shared<Tap>();
   tap->feed = co_await verbs::Feed::open(plane, target, query);
   co_return tap;

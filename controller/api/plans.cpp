@@ -60,7 +60,7 @@ json::Array fields_of(const Served& served, const json::Value& before, const jso
 
 Target target_of(const Plane& plane, const json::Value& manifest) {
   const std::string api_version = text_at(manifest, {"apiVersion"}), kind = text_at(manifest, {"kind"});
-  const Served* served = plane.catalogue.find_kind(api_version, kind);
+  ServedPtr served = plane.catalogue.find_kind(api_version, kind);
   if (!served) {
     throw Error(ErrorCode::NotFound,
                 "no matches for kind " + object::quoted(kind) + " in version " + object::quoted(api_version));
@@ -120,7 +120,7 @@ class Planning {
       throw Error(ErrorCode::BadRequest, "prune.kinds must list the kinds to look through");
     for (const auto& entry : kinds->as_array()) {
       const std::string api_version = text_at(entry, {"apiVersion"}), kind = text_at(entry, {"kind"});
-      const Served* served = plane_.catalogue.find_kind(api_version, kind);
+      const ServedPtr served = plane_.catalogue.find_kind(api_version, kind);
       if (!served)
         throw Error(ErrorCode::BadRequest, "prune.kinds: no kind " + kind + " in " + api_version + " is served");
       prune_kind(*served, prune.string_or("namespace"), prune.string_or("labelSelector"));

@@ -56,6 +56,7 @@ Task<HttpResponse> Api::answer_resource(Call& call) {
   const Target& target = call.target();
   const Served& served = call.served();
   require(call, call.verb);
+  if (!served.deprecation.empty()) call.warnings.push_back(served.deprecation);
   if (!target.subresource.empty()) {
     if (target.subresource == "scale" && served.kind->scale) co_return co_await answer_scale(call);
     const auto at = served.subresources.find(target.subresource);
@@ -91,10 +92,10 @@ Task<HttpResponse> Api::read(Call& call) {
     if (!target.name.empty()) query.field_selector = "metadata.name=" + std::exchange(target.name, {});
     const Shape shape = shape_of(request, false);
     auto feed = co_await verbs::Feed::open(plane_, target, query);
-    co_return watch_response(call.served(), std::move(feed), shape, plane_.front.clock());
+    co_return watch_response(target.served, std::move(feed), shape, plane_.front.clock());
   }
   const Shape shape = shape_of(request, true);
-  co_return list_response(plane_.front, call.served(), co_await verbs::list(plane_, target, query), shape);
+  co_return list_response(plane_.front, target.served, co_await verbs::list(plane_, target, query), shape);
 }
 
 Task<HttpResponse> Api::write(Call& call) {
@@ -121,7 +122,7 @@ Task<HttpResponse> Api::write(Call& call) {
     if (std::ranges::find(served.verbs, "deletecollection") == served.verbs.end())
       throw method_not_allowed(served.resource, "deletecollection");
     const DeleteQuery query = delete_query(request, read_delete_options(request));
-    co_return list_response(plane_.front, served,
+    co_return list_response(plane_.front, target.served,
                             co_await verbs::remove_collection(plane_, target, list_query(request), query), shape);
   }
 
@@ -143,6 +144,8 @@ Task<HttpResponse> Api::write(Call& call) {
     auto [type, body] = read_patch(request, wants_duplicates(request));
     written = co_await verbs::patch(plane_, target, type, std::move(body), query, call.warnings);
   }
+  // Whoever has written a definition finds its kind served.
+  if (served.is_definitions() && !query.dry_run) co_await definitions_->caught_up_to(written.object->revision());
   co_return object_response(served, written.created ? 201 : 200, written.object, shape, now);
 }
 
@@ -173,29 +176,6 @@ Task<HttpResponse> Api::answer_subresource(Call& call, Subresource& subresource)
   if (call.verb != Verb::Get && !call.request.body.empty())
     request.body = read_object(call.request, false, false).value;
   co_return co_await subresource.handle(std::move(request));
-}
-
-// The CRDs, as they are compiled in: to look at, not to change.
-HttpResponse Api::answer_definitions(Call& call) {
-  require_json(call.accept());
-  const std::string& name = call.target().name;
-  const std::string* labels = call.request.parameter("labelSelector");
-  const auto selector = object::LabelSelector::parse(labels ? std::string_view(*labels) : std::string_view());
-  json::Array items;
-  for (const auto& served : plane_.catalogue.all()) {
-    if (served->kind->is_core()) continue;
-    if (name.empty() ? selector.matches(object::meta_of(served->kind->definition))
-                     : name == served->resource.qualified()) {
-      items.push_back(served->kind->definition);
-    }
-  }
-  if (name.empty())
-    return json_list("apiextensions.k8s.io/v1", "CustomResourceDefinitionList", std::move(items),
-                     plane_.store.revision());
-  if (items.empty() || !call.target().subresource.empty()) {
-    throw not_found(object::Resource::of("apiextensions.k8s.io", "customresourcedefinitions"), name);
-  }
-  return json_response(200, items.front());
 }
 
 // There are none; kubectl cluster-info only needs to be told so.

@@ -47,8 +47,12 @@ HttpResponse plain_list(const Served& served, Listed& listed) {
 // out page by page, so that the front can serve others in between.
 class RewrittenList final : public BodyStream {
  public:
-  RewrittenList(Reactor& front, const Served& served, std::vector<ObjectPtr> items, Shape shape)
-      : front_(front), served_(served), items_(std::move(items)), shape_(shape), now_(front.clock().wall()) {}
+  RewrittenList(Reactor& front, ServedPtr served, std::vector<ObjectPtr> items, Shape shape)
+      : front_(front),
+        served_(std::move(served)),
+        items_(std::move(items)),
+        shape_(shape),
+        now_(front.clock().wall()) {}
 
   bool fits_one_page() const { return items_.size() <= kPage; }
 
@@ -56,7 +60,7 @@ class RewrittenList final : public BodyStream {
     for (const std::size_t end = std::min(at_ + kPage, items_.size()); at_ < end; ++at_) {
       if (at_ > 0) out += ',';
       if (shape_.form == Form::Table) {
-        served_.table->append_row(out, *items_[at_], shape_.include, now_);
+        served_->table->append_row(out, *items_[at_], shape_.include, now_);
       } else {
         append_partial(out, *items_[at_]);
       }
@@ -85,7 +89,7 @@ class RewrittenList final : public BodyStream {
   static constexpr std::size_t kPage = 500;
 
   Reactor& front_;
-  const Served& served_;
+  ServedPtr served_;
   std::vector<ObjectPtr> items_;
   Shape shape_;
   WallTime now_;
@@ -101,9 +105,9 @@ std::string rewritten_head(const Served& served, const Listed& listed, Form form
   return out.append(",\"rows\":[");
 }
 
-HttpResponse rewritten_list(Reactor& front, const Served& served, Listed& listed, Shape shape) {
+HttpResponse rewritten_list(Reactor& front, const ServedPtr& served, Listed& listed, Shape shape) {
   HttpResponse response;
-  std::string head = rewritten_head(served, listed, shape.form);
+  std::string head = rewritten_head(*served, listed, shape.form);
   auto list = std::make_unique<RewrittenList>(front, served, std::move(listed.items), shape);
   const bool whole = list->fits_one_page();
   if (whole) list->append_page(head);
@@ -128,8 +132,8 @@ std::string_view type_of(Notice::Type type) {
 
 class WatchBody final : public BodyStream {
  public:
-  WatchBody(const Served& served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock)
-      : served_(served), feed_(std::move(feed)), shape_(shape), clock_(clock) {}
+  WatchBody(ServedPtr served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock)
+      : served_(std::move(served)), feed_(std::move(feed)), shape_(shape), clock_(clock) {}
 
   Task<std::vector<Piece>> next() override {
     std::vector<Piece> pieces;
@@ -164,7 +168,7 @@ class WatchBody final : public BodyStream {
       pieces.emplace_back(std::string("}\n"));
     } else if (shape_.form == Form::Table) {
       head +=
-          served_.table->of_one(*notice.object, shape_.include, clock_.wall(), std::exchange(define_columns_, false));
+          served_->table->of_one(*notice.object, shape_.include, clock_.wall(), std::exchange(define_columns_, false));
       pieces.emplace_back(head.append("}\n"));
     } else {
       append_partial(head, *notice.object);
@@ -175,14 +179,14 @@ class WatchBody final : public BodyStream {
   std::string bookmark(const Notice& notice) const {
     json::Object metadata{{"resourceVersion", std::to_string(notice.revision)}};
     if (notice.initial_end) metadata.set("annotations", json::Object{{"k8s.io/initial-events-end", "true"}});
-    if (shape_.form == Form::Table) return served_.table->empty(json::dump(metadata));
+    if (shape_.form == Form::Table) return served_->table->empty(json::dump(metadata));
     const bool whole = shape_.form == Form::Plain;
-    return json::dump(json::Object{{"apiVersion", whole ? served_.api_version : std::string("meta.k8s.io/v1")},
-                                   {"kind", whole ? served_.kind->kind : std::string("PartialObjectMetadata")},
+    return json::dump(json::Object{{"apiVersion", whole ? served_->api_version : std::string("meta.k8s.io/v1")},
+                                   {"kind", whole ? served_->kind->kind : std::string("PartialObjectMetadata")},
                                    {"metadata", std::move(metadata)}});
   }
 
-  const Served& served_;
+  ServedPtr served_;
   std::unique_ptr<Feed> feed_;
   Shape shape_;
   const Clock& clock_;
@@ -222,11 +226,11 @@ HttpResponse object_response(const Served& served, int status, const ObjectPtr& 
   return response;
 }
 
-HttpResponse list_response(Reactor& front, const Served& served, Listed listed, Shape shape) {
-  return shape.form == Form::Plain ? plain_list(served, listed) : rewritten_list(front, served, listed, shape);
+HttpResponse list_response(Reactor& front, const ServedPtr& served, Listed listed, Shape shape) {
+  return shape.form == Form::Plain ? plain_list(*served, listed) : rewritten_list(front, served, listed, shape);
 }
 
-HttpResponse watch_response(const Served& served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock) {
+HttpResponse watch_response(const ServedPtr& served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock) {
   HttpResponse response;
   response.stream = std::make_unique<WatchBody>(served, std::move(feed), shape, clock);
   return response;

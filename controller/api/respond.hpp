@@ -20,9 +20,10 @@ HttpResponse text_response(int status, std::string body);
 
 HttpResponse object_response(const Served& served, int status, const ObjectPtr& object, Shape shape, WallTime now);
 // A long table is sent as a stream, page by page.
-HttpResponse list_response(Reactor& front, const Served& served, Listed listed, Shape shape);
+HttpResponse list_response(Reactor& front, const ServedPtr& served, Listed listed, Shape shape);
 // The stream's frames, each event one JSON document and a line feed.
-HttpResponse watch_response(const Served& served, std::unique_ptr<verbs::Feed> feed, Shape shape, const Clock& clock);
+HttpResponse watch_response(const ServedPtr& served, std::unique_ptr<verbs::Feed> feed, Shape shape,
+                            const Clock& clock);
 
 // One Warning header for each text, within the limits that clients put on them.
 void add_warnings(HttpResponse& response, const Warnings& warnings);

@@ -19,7 +19,6 @@ struct Virtual {
   To to;
 };
 constexpr Virtual kVirtual[] = {{"v1", "services", To::Services},
-                                {"apiextensions.k8s.io/v1", "customresourcedefinitions", To::Definitions},
                                 {"authorization.k8s.io/v1", "selfsubjectaccessreviews", To::AccessReview},
                                 {"authorization.k8s.io/v1", "selfsubjectrulesreviews", To::RulesReview},
                                 {"authentication.k8s.io/v1", "selfsubjectreviews", To::SelfReview},
@@ -47,7 +46,7 @@ Route resource_route(const Catalogue& catalogue, std::string_view group, std::st
   }
   if (rest.size() > 1) found.target.name = rest[1];
   if (rest.size() > 2) found.target.subresource = rest[2];
-  if (const Served* served = catalogue.find(group, version, rest[0])) {
+  if (const ServedPtr served = catalogue.find(group, version, rest[0])) {
     if (in_namespace && !served->kind->namespaced) return found;
     // One object of a namespaced kind is always in its namespace.
     if (!in_namespace && served->kind->namespaced && !found.target.name.empty()) return found;

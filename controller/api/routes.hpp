@@ -24,7 +24,6 @@ struct Route {
     GroupVersion,  // /api/v1, /apis/G/V; group_version
     Resource,      // target
     Services,      // always empty; target.ns and target.name
-    Definitions,   // the CRDs, to look at; target.name
     AccessReview,
     RulesReview,
     SelfReview,

@@ -1,5 +1,5 @@
 // The kinds that are served, each with what every request on it needs at hand, and the metrics of their requests.
-// Made once by Api; front reactor.
+// Kinds come and go with their definitions: whoever keeps a Served across a co_await holds a ServedPtr. Front reactor.
 #pragma once
 
 #include <array>
@@ -51,31 +51,51 @@ struct Served {
   std::vector<std::string> verbs;
   std::unordered_map<std::string, std::shared_ptr<Subresource>> subresources;
   std::unique_ptr<const Table> table;
+  // Put on whatever is deleted, for those who clear up behind it; empty: nobody does.
+  std::string deletion_finalizer;
+  std::string deprecation;  // told with every answer; empty: it is not deprecated
   mutable RequestMetrics metrics;
+  mutable bool closing = false;  // its definition is being deleted: nothing new
 
   bool has_status_subresource() const { return kind->has_status; }
   bool is(std::string_view group, std::string_view plural) const {
     return kind->group == group && kind->plural == plural;
   }
+  bool is_definitions() const { return is("apiextensions.k8s.io", "customresourcedefinitions"); }
 };
+
+using ServedPtr = std::shared_ptr<const Served>;
 
 class Catalogue {
  public:
-  explicit Catalogue(object::KindTable kinds);
+  explicit Catalogue(const object::KindTable& kinds);
 
   // Null when not served.
-  Served* find(std::string_view group, std::string_view version, std::string_view plural) const;
-  Served* find(object::Resource resource) const;
-  Served* find_kind(std::string_view api_version, std::string_view kind) const;
-  const std::vector<std::unique_ptr<Served>>& all() const { return served_; }
-  const Served* namespaces() const { return namespaces_; }  // null when the kind is not served
+  ServedPtr find(std::string_view group, std::string_view version, std::string_view plural) const;
+  ServedPtr find(object::Resource resource) const;
+  ServedPtr find_kind(std::string_view api_version, std::string_view kind) const;
+  const std::vector<ServedPtr>& all() const { return served_; }
+  const ServedPtr& namespaces() const { return namespaces_; }  // null when the kind is not served
+
+  // Serves the kind from now on, in place of an older form of it.
+  void put(object::KindPtr kind);
+  void erase(object::Resource resource);
+  // Error(Invalid) when the resource is not served. It stays when the kind is put anew.
+  void add_subresource(object::Resource resource, std::string name, std::shared_ptr<Subresource> subresource);
+  // Grows with every change: what was made of an older catalogue is out of date.
+  std::uint64_t generation() const { return generation_; }
 
  private:
-  std::vector<std::unique_ptr<Served>> served_;
-  std::unordered_map<std::string, Served*> by_path_;           // group/version/plural
-  std::unordered_map<std::string, Served*> by_kind_;           // apiVersion/Kind
-  std::unordered_map<std::string_view, Served*> by_resource_;  // qualified
-  const Served* namespaces_ = nullptr;
+  void place(ServedPtr made);
+  void index(const ServedPtr& served);
+  void forget(const ServedPtr& served);
+
+  std::vector<ServedPtr> served_;
+  std::unordered_map<std::string, ServedPtr> by_path_;           // group/version/plural
+  std::unordered_map<std::string, ServedPtr> by_kind_;           // apiVersion/Kind
+  std::unordered_map<std::string_view, ServedPtr> by_resource_;  // qualified
+  ServedPtr namespaces_;
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace gantry::api

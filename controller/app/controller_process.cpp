@@ -60,7 +60,8 @@ struct ControllerProcess::House {
   Reactor loop{"loop", system_clock()};
   ThreadPool store_pool{"store", 2};
   ThreadPool pool{"blocking", 4};
-  object::KindTable kinds = served_kinds();
+  const object::KindTable own_kinds = served_kinds();
+  object::KindTable kinds = own_kinds;  // and those that are defined at run time; the loop's
   std::unique_ptr<store::Store> store;
   ServingIdentity identity;
   std::unique_ptr<api::Api> api;
@@ -108,7 +109,7 @@ ControllerProcess::House::House(ControllerOptions given)
   api_options.version = kVersion;
   api_options.advertise = api::http::reachable_host(address.host) + ":" + std::to_string(address.port);
   api_options.open_metrics = options.open_metrics;
-  api = std::make_unique<api::Api>(front, *store, kinds, api_options);
+  api = std::make_unique<api::Api>(front, *store, own_kinds, api_options);
   admin = std::make_unique<AdminRoutes>(*api, *store);
 
   client = std::make_unique<api::LocalClient>(front, loop, api->plane());
@@ -163,7 +164,18 @@ ControllerProcess::House::House(ControllerOptions given)
                .agent_key = Secret(kept_key(options.data_dir, "agent.key", random)),
                .authority = identity.authority});
 
-  runtime::refuse_cycles(*api, kinds, *store);
+  api->on_kind([this](object::Resource resource, object::KindPtr kind) {
+    loop.post([this, resource, kind = std::move(kind)] {
+      // One that is gone stays known by name: what refers to it is then found to be absent, not unknown.
+      if (kind) {
+        kinds.put(kind);
+        plane->follow(kind);
+      } else {
+        plane->forget(resource);
+      }
+    });
+  });
+  runtime::refuse_cycles(*api, own_kinds, *store);
   refuse_overcommitment(*api, *store, capacity_of_this_machine(options.reserve_cpu, options.reserve_memory));
   refuse_impossible_apps(*api, *store);
   api->set_planner(plane);

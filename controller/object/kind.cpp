@@ -1,5 +1,7 @@
 #include "controller/object/kind.hpp"
 
+#include <algorithm>
+
 #include "controller/object/field_error.hpp"
 
 namespace gantry::object {
@@ -32,19 +34,19 @@ std::vector<PrinterColumn> columns(const Value& version) {
   return out;
 }
 
-// The version that is served: the first, and there must be one.
-const Value& served_version(const std::string& name, const Value& spec) {
+// Where the version stands that is served: the first that does not say it is not, and there must be one.
+std::size_t served_version(const std::string& name, const Value& spec) {
   const Value* versions = spec.find("versions");
   if (!versions || !versions->is_array() || versions->as_array().empty()) refuse(name, {required("spec.versions")});
-  const Value& version = versions->as_array().front();
-  if (!version.at({"schema", "openAPIV3Schema"}))
-    refuse(name, {required("spec.versions[0].schema.openAPIV3Schema", "schemas are required")});
-  return version;
+  const json::Array& list = versions->as_array();
+  const auto served = std::ranges::find_if(list, [](const Value& version) { return version.bool_or("served", true); });
+  if (served == list.end()) refuse(name, {required("spec.versions", "one version must be served")});
+  return static_cast<std::size_t>(served - list.begin());
 }
 
-void check_names(const std::string& name, const Kind& kind, const std::string& scope) {
+void check_names(const std::string& name, const Kind& kind, const std::string& scope, const std::string& at_version) {
   std::vector<FieldError> causes;
-  if (kind.version.empty()) causes.push_back(required("spec.versions[0].name"));
+  if (kind.version.empty()) causes.push_back(required(at_version + "name"));
   if (kind.kind.empty()) causes.push_back(required("spec.names.kind"));
   if (kind.plural.empty()) causes.push_back(required("spec.names.plural"));
   if (scope != "Namespaced" && scope != "Cluster") {
@@ -52,7 +54,7 @@ void check_names(const std::string& name, const Kind& kind, const std::string& s
     causes.push_back(not_supported("spec.scope", Value(scope), kScopes));
   }
   for (std::size_t i = 0; i < kind.columns.size(); ++i) {
-    const std::string at = "spec.versions[0].additionalPrinterColumns[" + std::to_string(i) + "]";
+    const std::string at = at_version + "additionalPrinterColumns[" + std::to_string(i) + "]";
     if (kind.columns[i].name.empty()) causes.push_back(required(at + ".name"));
     if (kind.columns[i].json_path.empty()) causes.push_back(required(at + ".jsonPath"));
   }
@@ -66,7 +68,11 @@ KindPtr kind_from_definition(const Value& crd) {
   const std::string name = name_value && name_value->is_string() ? name_value->as_string() : std::string();
   const Value* spec = crd.find("spec");
   if (!spec || !spec->is_object()) refuse(name, {required("spec")});
-  const Value& version = served_version(name, *spec);
+  const std::size_t index = served_version(name, *spec);
+  const Value& version = spec->find("versions")->as_array()[index];
+  const std::string at_version = "spec.versions[" + std::to_string(index) + "].";
+  if (!version.at({"schema", "openAPIV3Schema"}))
+    refuse(name, {required(at_version + "schema.openAPIV3Schema", "schemas are required")});
 
   auto kind = std::make_shared<Kind>();
   kind->definition = crd;
@@ -93,12 +99,12 @@ KindPtr kind_from_definition(const Value& crd) {
   const Value* no_generation = crd.at({"metadata", "annotations", kNoGeneration});
   kind->has_generation = !(no_generation && no_generation->is_string() && no_generation->as_string() == "true");
   kind->columns = columns(version);
-  check_names(name, *kind, scope);
+  check_names(name, *kind, scope, at_version);
   try {
     kind->schema = Schema::compile(*version.at({"schema", "openAPIV3Schema"}));
   } catch (const Error& error) {  // says which definition it is
     auto causes = error.causes;
-    for (auto& cause : causes) cause.field = "spec.versions[0].schema." + cause.field;
+    for (auto& cause : causes) cause.field = at_version + "schema." + cause.field;
     if (causes.empty()) throw;
     refuse(name, std::move(causes));
   }
@@ -127,6 +133,15 @@ KindPtr KindTable::find_kind(std::string_view api_version, std::string_view kind
     if (kind->kind == kind_name && kind->api_version() == api_version) return kind;
   }
   return nullptr;
+}
+
+void KindTable::put(KindPtr kind) {
+  const auto at = std::ranges::find(kinds_, kind->resource, [](const KindPtr& known) { return known->resource; });
+  if (at != kinds_.end()) {
+    *at = std::move(kind);
+  } else {
+    kinds_.push_back(std::move(kind));
+  }
 }
 
 }  // namespace gantry::object

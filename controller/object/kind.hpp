@@ -45,7 +45,10 @@ struct Kind {
 
   Resource resource;
   std::string api_version() const { return group.empty() ? version : group + "/" + version; }
-  bool is_core() const { return group.empty() || group == "coordination.k8s.io"; }
+  bool is_core() const {
+    return group.empty() || group == "coordination.k8s.io" || group == "apiextensions.k8s.io" ||
+           group == "rbac.authorization.k8s.io" || group == "events.k8s.io";
+  }
 };
 
 using KindPtr = std::shared_ptr<const Kind>;
@@ -53,7 +56,7 @@ using KindPtr = std::shared_ptr<const Kind>;
 // Reads one CRD. Throws Error(Invalid) with causes when it is not a structural schema, or uses what we do not support.
 KindPtr kind_from_definition(const json::Value& crd);
 
-// Looked up by the API for every request. Made once at start; later (run-time CRDs) replaced as a whole.
+// The kinds that somebody knows. Changed and read by one reactor; who lists all() across a co_await takes a copy.
 class KindTable {
  public:
   KindTable() = default;
@@ -64,6 +67,9 @@ class KindTable {
   KindPtr find(std::string_view group, std::string_view version, std::string_view plural) const;
   KindPtr find(Resource resource) const;
   KindPtr find_kind(std::string_view api_version, std::string_view kind) const;
+
+  // In place of the one of the same resource, else behind all others.
+  void put(KindPtr kind);
 
  private:
   std::vector<KindPtr> kinds_;

@@ -79,9 +79,7 @@ Controller::Controller(const Context& context, object::KindPtr kind, Reconciler&
       gate_(context.reactor),
       metrics_(lower(kind_->kind)) {
   metrics_.max_concurrent.set(static_cast<double>(options_.workers));
-  for (const auto& [resource, informer] : context.informers.all()) {
-    informer->on_change([this](const Change& change) { on_change(change); });
-  }
+  context.informers.on_change([this](const Change& change) { on_change(change); });
 }
 
 void Controller::start() {

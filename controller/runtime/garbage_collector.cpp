@@ -27,9 +27,7 @@ const object::Meta::Owner* owner_entry(const object::Object& object, const std::
 GarbageCollector::GarbageCollector(const Context& context)
     : context_(context),
       sweeper_(context, "garbage-collector", kWorkers, [this](Key key) { return look(std::move(key)); }) {
-  for (const auto& [resource, informer] : context.informers.all()) {
-    informer->on_change([this](const Change& change) { on_change(change); });
-  }
+  context.informers.on_change([this](const Change& change) { on_change(change); });
 }
 
 void GarbageCollector::on_change(const Change& change) {

@@ -245,18 +245,39 @@ Task<bool> Informer::caught_up_to(Revision revision, Instant deadline) {
   co_return revision_ >= revision;
 }
 
-Informers::Informers(Reactor& reactor, api::Client& client, Random& random, const object::KindTable& kinds) {
-  for (const auto& kind : kinds.all()) {
-    if ((kind->group.empty() && kind->plural == "events") || kind->group == "coordination.k8s.io") continue;
-    InformerOptions options;
-    options.has_generation = kind->has_generation;
-    Informer::References references;
-    if (!kind->is_core()) {
-      references = [&kinds](const object::Object& object) { return runtime::references_of(object, kinds); };
-    }
-    all_[kind->resource] =
-        std::make_unique<Informer>(reactor, client, random, kind->resource, std::move(references), options);
+Informers::Informers(Reactor& reactor, api::Client& client, Random& random, const object::KindTable& kinds)
+    : reactor_(reactor), client_(client), random_(random), kinds_(kinds), retiring_(reactor) {
+  for (const auto& kind : kinds.all()) follow(kind);
+}
+
+void Informers::follow(const object::KindPtr& kind) {
+  if (all_.contains(kind->resource)) return;
+  if ((kind->group.empty() && kind->plural == "events") || kind->group == "coordination.k8s.io") return;
+  InformerOptions options;
+  options.has_generation = kind->has_generation;
+  Informer::References references;
+  if (!kind->is_core()) {
+    references = [this](const object::Object& object) { return runtime::references_of(object, kinds_); };
   }
+  auto informer =
+      std::make_unique<Informer>(reactor_, client_, random_, kind->resource, std::move(references), options);
+  for (const auto& handler : handlers_) informer->on_change(handler);
+  if (started_) informer->start();
+  all_[kind->resource] = std::move(informer);
+}
+
+void Informers::forget(Resource resource) {
+  const auto found = all_.find(resource);
+  if (found == all_.end() || retiring_.closed()) return;
+  reactor_.spawn(retire(std::move(found->second), retiring_.enter()));
+  all_.erase(found);
+}
+
+Task<> Informers::retire(std::unique_ptr<Informer> informer, Gate::Pass) { co_await informer->stop(); }
+
+void Informers::on_change(Informer::Handler handler) {
+  for (auto& [resource, informer] : all_) informer->on_change(handler);
+  handlers_.push_back(std::move(handler));
 }
 
 Informer* Informers::find_informer(Resource resource) const {
@@ -298,11 +319,17 @@ std::vector<Key> Informers::referring_to(const Key& target) const {
 }
 
 void Informers::start() {
+  started_ = true;
   for (auto& [resource, informer] : all_) informer->start();
 }
 
 Task<> Informers::wait_synced() {
-  for (auto& [resource, informer] : all_) co_await informer->wait_synced();
+  // Those of the beginning: one that is forgotten while it is waited for is synced as far as anybody cares.
+  std::vector<Resource> resources;
+  for (const auto& [resource, informer] : all_) resources.push_back(resource);
+  for (const Resource resource : resources) {
+    if (Informer* informer = find_informer(resource)) co_await informer->wait_synced();
+  }
 }
 
 bool Informers::synced() const {
@@ -310,6 +337,7 @@ bool Informers::synced() const {
 }
 
 Task<> Informers::stop() {
+  co_await retiring_.close();
   for (auto& [resource, informer] : all_) co_await informer->stop();
 }
 

@@ -132,13 +132,28 @@ class Informers {
   std::vector<Key> referring_to(const Key& target) const;
   const std::map<Resource, std::unique_ptr<Informer>>& all() const { return all_; }
 
+  // Told of every change of every resource, of those to come as well. Before start().
+  void on_change(Informer::Handler handler);
+  // A kind that is served from now on, or (forget) no longer.
+  void follow(const object::KindPtr& kind);
+  void forget(Resource resource);
+
   void start();
   Task<> wait_synced();
   bool synced() const;
   Task<> stop();
 
  private:
+  static Task<> retire(std::unique_ptr<Informer> informer, Gate::Pass pass);
+
+  Reactor& reactor_;
+  api::Client& client_;
+  Random& random_;
+  const object::KindTable& kinds_;
   std::map<Resource, std::unique_ptr<Informer>> all_;
+  std::vector<Informer::Handler> handlers_;
+  bool started_ = false;
+  Gate retiring_;
 };
 
 }  // namespace gantry::runtime

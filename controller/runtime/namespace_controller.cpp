@@ -11,15 +11,23 @@ constexpr std::size_t kPage = 500;
 // What is still inside waits for finalizers; its end is heard of, this is for the day it is not.
 constexpr Duration kPoll = std::chrono::seconds(5);
 
+// Nothing when the kind is served no longer.
+Task<std::optional<api::List>> list_of(api::Client& client, Resource resource, const api::ListOptions& options) {
+  try {
+    co_return co_await client.list(resource, options);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NotFound) throw;
+  }
+  co_return std::nullopt;
+}
+
 }  // namespace
 
 NamespaceController::NamespaceController(const Context& context)
     : context_(context),
       namespaces_(Resource::of("", "namespaces")),
       sweeper_(context, "namespace", kWorkers, [this](Key key) { return look(std::move(key)); }) {
-  for (const auto& [resource, informer] : context.informers.all()) {
-    informer->on_change([this](const Change& change) { on_change(change); });
-  }
+  context.informers.on_change([this](const Change& change) { on_change(change); });
 }
 
 void NamespaceController::on_change(const Change& change) {
@@ -60,14 +68,16 @@ Task<std::optional<Duration>> NamespaceController::look(Key key) {
 // Asks everything inside to go, and says how much is still there.
 Task<std::size_t> NamespaceController::empty(const std::string& ns) {
   std::size_t left = 0;
-  for (const auto& kind : context_.kinds.all()) {
+  const auto kinds = context_.kinds.all();  // a copy: kinds come and go meanwhile
+  for (const auto& kind : kinds) {
     if (!kind->namespaced) continue;
     api::ListOptions options;
     options.ns = ns;
     options.limit = kPage;
     do {
-      const api::List page = co_await context_.client.list(kind->resource, options);
-      for (const auto& object : page.items) {
+      const auto page = co_await list_of(context_.client, kind->resource, options);
+      if (!page) break;
+      for (const auto& object : page->items) {
         if (!object->meta().deleting) {
           api::Preconditions same;
           same.uid = object->meta().uid;
@@ -80,7 +90,7 @@ Task<std::size_t> NamespaceController::empty(const std::string& ns) {
         }
         if (co_await context_.client.find(object->key())) ++left;
       }
-      options.continue_token = page.continue_token;
+      options.continue_token = page->continue_token;
     } while (!options.continue_token.empty());
   }
   co_return left;

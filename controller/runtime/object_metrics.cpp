@@ -112,7 +112,8 @@ Task<> add_kind(Reactor& loop, const std::string& kind, std::vector<ObjectPtr> o
 Task<std::string> object_metrics(Reactor& loop, const Informers& informers, const object::KindTable& kinds,
                                  std::size_t per_kind) {
   Text text;
-  for (const auto& kind : kinds.all()) {
+  const auto all = kinds.all();  // a copy: kinds come and go meanwhile
+  for (const auto& kind : all) {
     const Informer* informer = kind->has_status ? informers.find_informer(kind->resource) : nullptr;
     if (informer) co_await add_kind(loop, kind->kind, informer->snapshot(), per_kind, text);
   }

@@ -45,6 +45,11 @@ class Plane final : public api::Planner {
   bool synced() const;
   Task<> wait_synced();
 
+  // A kind that nobody here serves has come, or gone: its objects still have owners, namespaces and an end. The table
+  // of kinds is the caller's to add it to, before this.
+  void follow(const object::KindPtr& kind) { informers_.follow(kind); }
+  void forget(Resource resource) { informers_.forget(resource); }
+
   // Something outside happened to the object: look now.
   void poke(const Key& key);
   Informers& informers() { return informers_; }

@@ -52,6 +52,15 @@ const Entry* Shelf::find(const Key& key) const {
 
 ObjectPtr Shelf::apply(const Change& change) { return put(change, true, true); }
 
+bool Shelf::restate(const ObjectPtr& object) {
+  Entry* entry = find(object->key());
+  if (!entry || entry->newest().deleted || entry->newest().object->revision() != object->revision()) return false;
+  live_bytes_ += object->bytes().size();
+  live_bytes_ -= entry->newest().object->bytes().size();
+  entry->replace({object, false});
+  return true;
+}
+
 ObjectPtr Shelf::load(const Change& change, bool keep_older) { return put(change, keep_older, false); }
 
 ObjectPtr Shelf::put(const Change& change, bool keep_older, bool ordered) {

@@ -76,6 +76,8 @@ class Shelf {
   const Entry* find(const Key& key) const;
   // Returns the live object that was there before, if any.
   ObjectPtr apply(const Change& change);
+  // Another rendering of the newest version; false when that is not its revision.
+  bool restate(const ObjectPtr& object);
   // During loading, before finish_load(): no older version is kept for rows at or below the floor.
   ObjectPtr load(const Change& change, bool keep_older);
   void finish_load();

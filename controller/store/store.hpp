@@ -104,6 +104,10 @@ class Store {
   // last: the object as it was, to be sent with the deletion's revision.
   virtual Task<ObjectPtr> remove(Key key, Revision expected, Encoded last, WriteOptions options = {}) = 0;
 
+  // The same revision of the same object in other words: a schema has changed, and what was stored under the older one
+  // is read by the new. For readers only, not durable, no event; nothing happens when the object has moved on.
+  virtual void restate(ObjectPtr object) = 0;
+
   // Events after `from`. Throws Error(Expired) when from is older than the window, Error(Timeout) when it is newer than
   // revision().
   virtual std::unique_ptr<Watch> watch(Resource resource, Revision from) = 0;

@@ -170,6 +170,15 @@ ObjectPtr EmbeddedStore::stamp(const Write& write) {
   return std::make_shared<const object::Object>(write.key, revision, write.object.meta, write.object.with(revision));
 }
 
+void EmbeddedStore::restate(ObjectPtr object) {
+  const auto found = rooms_.find(object->key().resource);
+  if (found == rooms_.end()) return;
+  Shelf& shelf = found->second.shelf;
+  live_bytes_ -= shelf.live_bytes();
+  shelf.restate(object);
+  live_bytes_ += shelf.live_bytes();
+}
+
 std::unique_ptr<Watch> EmbeddedStore::watch(Resource resource, Revision from) {
   if (closed_) throw Error(ErrorCode::Cancelled, "the store is closed");
   if (from < floor_) {

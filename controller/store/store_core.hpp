@@ -25,6 +25,7 @@ class EmbeddedStore final : public Store {
   Task<ObjectPtr> create(Key key, Encoded object, WriteOptions options) override;
   Task<ObjectPtr> update(Key key, Revision expected, Encoded object, WriteOptions options) override;
   Task<ObjectPtr> remove(Key key, Revision expected, Encoded last, WriteOptions options) override;
+  void restate(ObjectPtr object) override;
   std::unique_ptr<Watch> watch(Resource resource, Revision from) override;
   Task<> compact(Revision oldest) override;
   Task<> backup(std::string path) override;

@@ -133,8 +133,15 @@ Task<std::vector<Held>> SourceReconciler::read_inventory(const runtime::Subject&
   std::vector<Held> inventory;
   api::ListOptions options;
   options.label_selector = std::string(kSourceLabel) + "=" + mark_of(subject);
-  for (const auto& kind : parts_.kinds.all()) {
-    const api::List list = co_await parts_.client.list(kind->resource, options);
+  const auto kinds = parts_.kinds.all();  // a copy: kinds come and go meanwhile
+  for (const auto& kind : kinds) {
+    api::List list;
+    try {
+      list = co_await parts_.client.list(kind->resource, options);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NotFound) throw;
+      continue;  // the kind is served no longer
+    }
     for (const auto& object : list.items) {
       if (object->meta().deleting) continue;
       const json::Value json = object->decode();

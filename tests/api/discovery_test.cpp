@@ -1,4 +1,6 @@
 // Discovery, OpenAPI, health and metrics: what clients read before they do anything.
+#include <map>
+
 #include "tests/api/fixture.hpp"
 
 namespace gantry::api {
@@ -90,11 +92,56 @@ TEST_F(DiscoveryTest, OpenApiHasWhatKubectlLooksFor) {
               HasSubstr("strategic-merge-patch"));
 }
 
-TEST_F(DiscoveryTest, OpenApiV2IsAnEmptyProtobufDocument) {
+// The fields of a protobuf message, of those that have a length: what stands in them, by number.
+std::multimap<std::uint64_t, std::string> fields_of(std::string_view message) {
+  const auto varint = [&] {
+    std::uint64_t value = 0;
+    for (int shift = 0; !message.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(message.front());
+      message.remove_prefix(1);
+      value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) break;
+    }
+    return value;
+  };
+  std::multimap<std::uint64_t, std::string> fields;
+  while (!message.empty()) {
+    const std::uint64_t tag = varint();
+    const std::size_t size = (tag & 7) == 2 ? varint() : (tag & 7) == 1 ? 8 : 0;
+    if ((tag & 7) == 0) varint();
+    EXPECT_LE(size, message.size()) << "a field is longer than its message";
+    if ((tag & 7) == 2) fields.emplace(tag >> 3, message.substr(0, size));
+    message.remove_prefix(std::min(size, message.size()));
+  }
+  return fields;
+}
+
+TEST_F(DiscoveryTest, OpenApiV2SaysTheSameInProtobuf) {
   const auto v2 = get("/openapi/v2", {{"accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}});
   EXPECT_EQ(v2.status, 200);
-  EXPECT_EQ(v2.text, "");
   EXPECT_EQ(v2.content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  const auto document = fields_of(v2.text);
+  ASSERT_EQ(document.count(1) * document.count(8) * document.count(9), 1u) << "swagger, paths, definitions";
+  EXPECT_EQ(document.find(1)->second, "2.0");
+  std::map<std::string, std::string> schemas;
+  for (const auto& [number, named] : fields_of(document.find(9)->second)) {
+    const auto parts = fields_of(named);
+    schemas[parts.find(1)->second] = parts.find(2)->second;
+  }
+  ASSERT_TRUE(schemas.contains("dev.gantry.infra.v1alpha1.App"));
+  EXPECT_TRUE(schemas.contains("io.k8s.api.core.v1.Secret"));
+  const std::string& app = schemas["dev.gantry.infra.v1alpha1.App"];
+  EXPECT_THAT(app, HasSubstr("x-kubernetes-list-map-keys"));
+  EXPECT_THAT(app, HasSubstr("#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+  EXPECT_THAT(app, HasSubstr(R"([{"group":"infra.gantry.dev","kind":"App","version":"v1alpha1"}])"));
+  bool found = false;
+  for (const auto& [number, named] : fields_of(document.find(8)->second)) {
+    const auto parts = fields_of(named);
+    if (parts.find(1)->second != "/apis/infra.gantry.dev/v1alpha1/namespaces/{namespace}/apps/{name}") continue;
+    found = true;
+    EXPECT_THAT(parts.find(2)->second, HasSubstr("fieldValidation"));
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST_F(DiscoveryTest, TellsItsVersion) {

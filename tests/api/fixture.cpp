@@ -16,6 +16,8 @@ spec:
   names: {kind: App, plural: apps, singular: app, shortNames: [ap], categories: [all, gantry]}
   versions:
   - name: v1alpha1
+    served: true
+    storage: true
     subresources:
       status: {}
       scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.readyReplicas, labelSelectorPath: .status.selector}
@@ -68,6 +70,8 @@ spec:
   names: {kind: Server, plural: servers, singular: server}
   versions:
   - name: v1alpha1
+    served: true
+    storage: true
     schema:
       openAPIV3Schema:
         type: object
@@ -165,8 +169,24 @@ object::KindTable fixture_kinds() {
 }
 
 void ApiTest::open() {
+  disk_ = std::make_shared<store::MemoryDisk>();
+  start();
+}
+
+void ApiTest::restart() {
+  for (const auto& stream : streams_) stream->close();
+  while (front.poll() > 0) {
+  }
+  streams_.clear();
+  readings_.clear();
+  start();
+}
+
+void ApiTest::start() {
   api.reset();
-  store = store::make_embedded_store(front, blocking, std::make_unique<store::MemoryEngine>(), options_);
+  while (front.poll() > 0) {
+  }
+  store = store::make_embedded_store(front, blocking, std::make_unique<store::MemoryEngine>(disk_), options_);
   ApiOptions options;
   options.random = &random;
   static const object::KindTable kinds = fixture_kinds();

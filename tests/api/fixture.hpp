@@ -62,6 +62,8 @@ class ApiTest : public ::testing::Test {
 
   // Everything anew, above an empty disk.
   void open();
+  // The process ends, and another one starts above the same disk.
+  void restart();
 
   Answer send(std::string method, const std::string& target, std::string body = {}, Headers headers = {});
   Answer get(const std::string& target, Headers headers = {}) { return send("GET", target, {}, std::move(headers)); }
@@ -121,7 +123,10 @@ class ApiTest : public ::testing::Test {
   };
   Task<> read_on(BodyStream& stream, std::shared_ptr<Reading> reading);
 
+  void start();
+
   store::StoreOptions options_;
+  std::shared_ptr<store::MemoryDisk> disk_;
   std::vector<std::shared_ptr<BodyStream>> streams_;
   std::map<BodyStream*, std::shared_ptr<Reading>> readings_;
 };

@@ -200,5 +200,67 @@ metadata: {name: other}
   EXPECT_THAT(world.cloud.names(), testing::ElementsAre("other/0=1"));
 }
 
+// A kind that was defined while the controller ran.
+class DefinedKindTest : public ::testing::Test {
+ protected:
+  DefinedKindTest() {
+    world.apply(R"(
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.shop.example.com}
+spec:
+  group: shop.example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}
+)");
+    world.settle();
+  }
+  void make_owned_config_map() {
+    json::Value owned = json::parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"owned"}})");
+    owned["metadata"]["ownerReferences"] =
+        json::Array{json::Object{{"apiVersion", "shop.example.com/v1"},
+                                 {"kind", "Widget"},
+                                 {"name", "w"},
+                                 {"uid", world.find("Widget/w")->meta().uid}}};
+    world.apply_object(owned);
+    world.settle();
+  }
+  World world{world::WorldOptions{.definitions = true}};
+};
+
+TEST_F(DefinedKindTest, ItsObjectsOwnOthers) {
+  world.apply("apiVersion: shop.example.com/v1\nkind: Widget\nmetadata: {name: w}");
+  make_owned_config_map();
+  EXPECT_TRUE(world.find("ConfigMap/owned"));
+  world.remove("Widget/w");
+  world.settle();
+  EXPECT_FALSE(world.find("ConfigMap/owned"));
+}
+
+TEST_F(DefinedKindTest, WhatItOwnedGoesWithTheKindItself) {
+  world.apply("apiVersion: shop.example.com/v1\nkind: Widget\nmetadata: {name: w}");
+  make_owned_config_map();
+  world.remove("CustomResourceDefinition/widgets.shop.example.com");
+  world.advance(5s);
+  EXPECT_FALSE(world.find("CustomResourceDefinition/widgets.shop.example.com"));
+  EXPECT_FALSE(world.find("Widget/w"));
+  EXPECT_FALSE(world.find("ConfigMap/owned"));
+}
+
+TEST_F(DefinedKindTest, ItsObjectsGoWithTheirNamespace) {
+  world.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: prod}");
+  world.apply("apiVersion: shop.example.com/v1\nkind: Widget\nmetadata: {name: w, namespace: prod}");
+  world.settle();
+  world.remove("Namespace/prod");
+  world.advance(10s);
+  EXPECT_FALSE(world.find("Widget/prod/w"));
+  EXPECT_FALSE(world.find("Namespace/prod"));
+}
+
 }  // namespace
 }  // namespace gantry::runtime

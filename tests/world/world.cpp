@@ -38,15 +38,17 @@ Task<> stop_plane(runtime::Plane& plane, Farewell& farewell) {
 
 }  // namespace
 
-object::KindTable kinds_of_the_world() {
-  static const object::KindTable table = [] {
+object::KindTable kinds_of_the_world(bool with_definitions) {
+  static const std::vector<object::KindPtr> all = [] {
     std::vector<object::KindPtr> kinds;
     for (const auto& file : crds::embedded_files())
       kinds.push_back(object::kind_from_definition(json::parse(file.text)));
     kinds.push_back(object::kind_from_definition(gadget_definition()));
-    return object::KindTable(std::move(kinds));
+    return kinds;
   }();
-  return table;
+  std::vector<object::KindPtr> kinds = all;
+  if (!with_definitions) std::erase_if(kinds, [](const auto& kind) { return kind->group == "apiextensions.k8s.io"; });
+  return object::KindTable(std::move(kinds));
 }
 
 Process::Process(World& world, FaultPlan& faults, runtime::PlaneOptions options)
@@ -55,7 +57,10 @@ Process::Process(World& world, FaultPlan& faults, runtime::PlaneOptions options)
 }
 
 World::World(WorldOptions wanted)
-    : options(std::move(wanted)), random(options.seed), kinds(kinds_of_the_world()), reactor("world", clock) {
+    : options(std::move(wanted)),
+      random(options.seed),
+      kinds(kinds_of_the_world(options.definitions)),
+      reactor("world", clock) {
   // GANTRY_TEST_LOG=debug shows what the controllers say.
   const char* level = std::getenv("GANTRY_TEST_LOG");
   log::configure(level ? log::parse_level(level) : log::Level::Off, log::Format::Text);
@@ -66,6 +71,13 @@ World::World(WorldOptions wanted)
   api::ApiOptions api_options;
   api_options.random = &random;
   api_ = std::make_unique<api::Api>(reactor, *store_, kinds, api_options);
+  api_->on_kind([this](object::Resource resource, const object::KindPtr& kind) {
+    if (kind) kinds.put(kind);
+    for (auto& process : processes_) {
+      if (process->line.is_cut()) continue;
+      kind ? process->plane->follow(kind) : process->plane->forget(resource);
+    }
+  });
   user_ = std::make_unique<api::LocalClient>(reactor, reactor, api_->plane());
   run(api_->prepare());
   if (options.start) restart();

@@ -27,8 +27,8 @@
 
 namespace gantry::world {
 
-// The kinds of crds/, and Gadget.
-object::KindTable kinds_of_the_world();
+// The kinds of crds/, and Gadget; with_definitions: kinds can be defined as well.
+object::KindTable kinds_of_the_world(bool with_definitions = false);
 
 // A controller process: the plane, and its connection to the rest of the world.
 struct Process {
@@ -46,7 +46,8 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   runtime::PlaneOptions plane;
   runtime::ControllerOptions gadgets;
-  bool start = true;  // the controller, at once
+  bool start = true;         // the controller, at once
+  bool definitions = false;  // CustomResourceDefinitions are served
   // Registers reconcilers with a new plane; called again at each restart. The default serves Gadget from the cloud.
   std::function<void(class World&, Process&)> setup;
 };

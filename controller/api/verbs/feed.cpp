@@ -25,9 +25,12 @@ ObjectPtr with_revision(const object::Object& object, Revision revision) {
 
 Feed::Feed(Plane& plane, const Target& target, const ListQuery& query)
     : plane_(plane),
+      open_(plane.feeds),
       resource_(target.served->resource),
       filter_(*target.served, target.ns, query.label_selector, query.field_selector),
-      bookmarks_(query.bookmarks) {}
+      bookmarks_(query.bookmarks) {
+  open_->emplace(this, resource_);
+}
 
 Task<std::unique_ptr<Feed>> Feed::open(Plane& plane, const Target& target, const ListQuery& query) {
   std::unique_ptr<Feed> feed(new Feed(plane, target, query));
@@ -63,11 +66,17 @@ void Feed::begin(const ListQuery& query) {
 }
 
 Feed::~Feed() {
+  open_->erase(this);
   if (timer_) plane_.front.clock().cancel(*timer_);
 }
 
 void Feed::close() {
   closed_ = true;
+  if (watch_) watch_->close();
+}
+
+void Feed::finish() {
+  end_ = plane_.front.now();
   if (watch_) watch_->close();
 }
 
@@ -131,6 +140,15 @@ Notice Feed::bookmark() {
   return {Type::Bookmark, nullptr, nullptr, revision_, false};
 }
 
+// What happened while the last batch was sent.
+void Feed::tell_rest(std::vector<Notice>& out) {
+  ended_ = true;
+  for (auto events = watch_->ready(kBatch); !events.empty(); events = watch_->ready(kBatch)) {
+    for (const auto& event : events) select(event, out);
+  }
+  revision_ = std::max(revision_, watch_->revision());
+}
+
 Task<std::vector<Notice>> Feed::next() {
   std::vector<Notice> notices;
   if (ended_ || closed_) co_return notices;
@@ -148,11 +166,11 @@ Task<std::vector<Notice>> Feed::next() {
     if (bookmark_due()) notices.push_back(bookmark());
     if (closed_) co_return std::vector<Notice>();
     if (watch_->closed()) {
+      watch_ = plane_.store.watch(resource_, revision_);
       if (plane_.front.now() >= *end_) {
-        ended_ = true;
+        tell_rest(notices);
         co_return notices;
       }
-      watch_ = plane_.store.watch(resource_, revision_);
     }
     if (!notices.empty()) co_return notices;
   }

@@ -28,18 +28,22 @@ class Feed {
   // Everything up to here has been told.
   Revision revision() const { return revision_; }
   void close();
+  // Tells what has happened up to here, then ends: the kind is served no longer.
+  void finish();
 
  private:
   Feed(Plane& plane, const Target& target, const ListQuery& query);
   void begin(const ListQuery& query);
   std::vector<Notice> next_initial();
   void select(const store::EventPtr& event, std::vector<Notice>& out) const;
+  void tell_rest(std::vector<Notice>& out);
   void arm();
   void wake();
   bool bookmark_due() const;
   Notice bookmark();
 
   Plane& plane_;
+  std::shared_ptr<OpenFeeds> open_;
   object::Resource resource_;
   Filter filter_;
   std::unique_ptr<store::Watch> watch_;

@@ -1,10 +1,12 @@
 #include "controller/api/core_kinds.hpp"
 #include "controller/api/status.hpp"
 #include "controller/api/verbs/write.hpp"
+#include "controller/base/parallel.hpp"
 
 namespace gantry::api::verbs {
 namespace {
 
+constexpr std::size_t kAtOnce = 64;
 constexpr std::string_view kOrphan = "orphan", kForeground = "foregroundDeletion";
 
 void check_preconditions(const Target& target, const Preconditions& preconditions, const object::Object& live) {
@@ -26,8 +28,11 @@ void check_preconditions(const Target& target, const Preconditions& precondition
 }
 
 // What must still happen before the object may go, given how its dependents are to fare.
-std::vector<std::string> finalizers_for(const object::Meta& meta, const std::string& propagation) {
+std::vector<std::string> finalizers_for(const Served& served, const object::Meta& meta,
+                                        const std::string& propagation) {
   std::vector<std::string> wanted = meta.finalizers;
+  if (!served.deletion_finalizer.empty() && !meta.has_finalizer(served.deletion_finalizer))
+    wanted.push_back(served.deletion_finalizer);
   if (propagation.empty()) return wanted;
   std::erase(wanted, kOrphan);
   std::erase(wanted, kForeground);
@@ -83,9 +88,10 @@ Task<std::optional<Written>> remove_once(Plane& plane, const Target& target, con
   if (served.is("", "namespaces") && is_protected_namespace(target.name)) {
     throw forbidden(served.resource, target.name, "this namespace may not be deleted");
   }
+  plane.admission->judge_removal(served, target.name);
   if (meta.deleting && content) throw still_clearing(target);
 
-  const auto finalizers = meta.deleting ? meta.finalizers : finalizers_for(meta, query.propagation);
+  const auto finalizers = meta.deleting ? meta.finalizers : finalizers_for(served, meta, query.propagation);
   const bool now = finalizers.empty() && !content;
   if (meta.deleting && !now) co_return Written{current.live, false, false};
   const json::Value object = now ? current.old : marked(plane, served, current.old, finalizers);
@@ -112,14 +118,16 @@ Task<Written> remove(Plane& plane, const Target& target, const DeleteQuery& quer
 Task<Listed> remove_collection(Plane& plane, const Target& target, const ListQuery& selection,
                                const DeleteQuery& query) {
   Listed listed = co_await list(plane, target, selection);
-  for (const auto& item : listed.items) {
-    Target one{target.served, item->key().ns, item->key().name, {}};
+  // Those under way at one time share their fsync.
+  co_await for_each_at_most(plane.front, kAtOnce, listed.items.size(), [&](std::size_t i) -> Task<> {
+    const object::Key& key = listed.items[i]->key();
+    const Target one{target.served, key.ns, key.name, {}};
     try {
       co_await remove(plane, one, query);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NotFound) throw;  // somebody else was quicker: it is gone, as asked
     }
-  }
+  });
   co_return listed;
 }
 

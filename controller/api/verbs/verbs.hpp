@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "controller/api/filter.hpp"
@@ -16,6 +17,12 @@
 namespace gantry::api {
 
 class Admission;
+namespace verbs {
+class Feed;
+}
+
+// The watches that are open, so that they end with their kind.
+using OpenFeeds = std::unordered_map<verbs::Feed*, object::Resource>;
 
 // What every verb needs. Owned by Api.
 struct Plane {
@@ -24,11 +31,12 @@ struct Plane {
   Random& random;
   Catalogue catalogue;
   std::unique_ptr<Admission> admission;
+  std::shared_ptr<OpenFeeds> feeds = std::make_shared<OpenFeeds>();
 };
 
 // What a request is about.
 struct Target {
-  const Served* served = nullptr;
+  ServedPtr served;
   std::string ns;    // empty: cluster-scoped, or all namespaces
   std::string name;  // empty: the collection
   std::string subresource;
@@ -72,7 +80,7 @@ Task<Written> patch(Plane& plane, const Target& target, PatchType type, Body bod
                     Warnings& warnings);
 Task<Written> apply(Plane& plane, const Target& target, Body body, const WriteQuery& query, Warnings& warnings);
 Task<Written> remove(Plane& plane, const Target& target, const DeleteQuery& query);
-// Each matching object in turn; the objects as they were.
+// Each matching object, many at a time; the objects as they were.
 Task<Listed> remove_collection(Plane& plane, const Target& target, const ListQuery& selection,
                                const DeleteQuery& query);
 

@@ -98,6 +98,11 @@ void name_it(Plane& plane, Target& target, json::Value& object) {
   object["metadata"]["name"] = target.name;
 }
 
+Error being_closed(const Served& served) {
+  return Error(ErrorCode::MethodNotAllowed, "create not allowed while custom resource definition " +
+                                                std::string(served.resource.qualified()) + " is terminating");
+}
+
 bool is_done(const Served& served, const json::Value& object, const object::Meta& meta) {
   if (!meta.deleting || !meta.finalizers.empty()) return false;
   if (!served.is("", "namespaces")) return true;
@@ -133,7 +138,7 @@ ObjectPtr unstored(const Target& target, const json::Value& object, std::optiona
 }
 
 void require_namespace(const Plane& plane, const Target& target, const WriteQuery& query) {
-  const Served* namespaces = plane.catalogue.namespaces();
+  const ServedPtr& namespaces = plane.catalogue.namespaces();
   if (target.ns.empty() || !namespaces) return;
   const ObjectPtr found = plane.store.find({namespaces->resource, "", target.ns});
   if (!found && query.coming_namespaces && query.coming_namespaces->contains(target.ns)) return;
@@ -155,6 +160,7 @@ Task<Written> store_new(Plane& plane, const Target& wanted, const WriteQuery& qu
                         Tracking tracking) {
   Target target = wanted;
   const Served& served = *target.served;
+  if (served.closing) throw being_closed(served);
   require_namespace(plane, target, query);
   name_it(plane, target, object);
   stamp_new(plane, target, object);
