@@ -22,8 +22,8 @@ json::Value schema_with(std::string_view rule) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto [rule, text] = fuzz::halves(fuzz::text_of(data, size));
-  fuzz::run([&, rule = rule, text = text] {
+  const auto [rule_text, object_text] = fuzz::halves(fuzz::text_of(data, size));
+  fuzz::run([rule = rule_text, text = object_text] {
     const auto schema = object::Schema::compile(schema_with(rule));
     json::Value object = json::parse(text);
     schema->prune(object);
