@@ -7,8 +7,9 @@
 // up).
 // - Whatever is made carries its owner's Mark in the very call that makes it (tag, label, or name where a vendor takes
 //   nothing else). A call may have worked although it threw; the caller looks for the mark before it calls again.
-// - Long work is started and comes back at once with an Operation; the caller keeps it durably and polls. A call waits
-//   for an answer, never for the work. Starting what runs or is done already is fine, or Error(Conflict).
+// - Long work is started and comes back at once with an Operation. A call waits for an answer, never for the work. The
+//   caller looks at the thing itself to see how far it is, and polls the operation only for why it came to nothing.
+//   Starting what runs or is done already is fine, or Error(Conflict).
 // - Removing what is gone is fine; doing anything else to it is Error(NotFound).
 // - A limit of calls is obeyed from the vendor's own headers, before they are spent.
 //
@@ -76,7 +77,8 @@ struct CloudAddress {
 };
 
 struct CloudServer {
-  enum class State { Starting, Running, Stopping, Off, Other };
+  // New: made, and never started yet, where that takes a call of its own. Off is what ran once.
+  enum class State { Starting, Running, Stopping, Off, Other, New };
   std::string id;
   std::string name;
   std::optional<Mark> mark;  // absent: not made by any Gantry
@@ -179,7 +181,8 @@ struct Catalogue {
 
 struct Capabilities {
   bool snapshots = false;
-  bool image_regions = false;  // an image must be copied to be there; false: it is everywhere
+  bool image_regions = false;     // an image must be copied to be there; false: it is everywhere
+  bool image_of_running = false;  // an image may be taken of a server that is not off
   bool firewall = false;
   bool resize = false;
   bool resize_needs_off = true;
@@ -235,7 +238,7 @@ struct ImageOrder {
   Mark mark;
   std::string name;
   std::string content;  // hash of what it is made of, at most 32 letters and digits; found again in CloudImage
-  std::string server;   // id; it is off
+  std::string server;   // id; it is off, or capabilities() say image_of_running
 };
 
 struct Operation {
