@@ -3,22 +3,14 @@
 #include "controller/base/base64.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/reactor.hpp"
+#include "reconcilers/server/cloud_plan.hpp"
+#include "reconcilers/server/server_seen.hpp"
 
 namespace gantry::reconcilers::server {
 
 using runtime::Condition;
 using Verb = runtime::Action::Verb;
-
-struct ServerSeen final : runtime::Seen {
-  bool ours = false;
-  Instant now{};
-  std::string problem;  // of what is written: nothing can be done until it changes
-  std::string problem_reason;
-  providers::AgentEndpoint endpoint;
-  bool kept = false;  // the directory speaks to exactly that endpoint
-  std::optional<providers::AgentContact> contact;
-  json::Value health;
-};
+using Where = ServerSeen::Where;
 
 namespace {
 
@@ -30,9 +22,11 @@ const json::Value& spec_of(const runtime::Subject& subject) {
   return spec ? *spec : none;
 }
 
-bool is_ours(const json::Value& spec) {
+Where where_is(const json::Value& spec, bool clouds) {
   const json::Value* provider = spec.at({"providerRef", "name"});
-  return (!provider || *provider == json::Value("local")) && !spec.string_or("address").empty();
+  if (!provider || *provider == json::Value("local"))
+    return spec.string_or("address").empty() ? Where::Nowhere : Where::Local;
+  return clouds ? Where::Cloud : Where::Nowhere;
 }
 
 std::string decoded(const json::Value& secret, std::string_view key) {
@@ -54,80 +48,115 @@ json::Value amount(const json::Value& health, std::string_view part) {
 }  // namespace
 
 ServerReconciler::ServerReconciler(Parts parts) : parts_(std::move(parts)) {
-  parts_.hosts.on_contact([this](const std::string& server) {
-    if (const auto known = memory_.find(server); known != memory_.end()) parts_.wake(known->second.key);
+  const auto wake = [this](const std::string& uid) {
+    if (const auto known = memory_.find(uid); known != memory_.end()) parts_.wake(known->second.key);
+  };
+  parts_.hosts.on_contact([this, wake](const std::string& server) {
+    if (const auto known = uid_of_.find(server); known != uid_of_.end()) wake(known->second);
   });
+  if (parts_.accounts) parts_.accounts->on_change(wake);
+}
+
+ServerReconciler::Memory& ServerReconciler::memory_of(const runtime::Subject& subject) {
+  Memory& memory = memory_[subject.meta().uid];
+  memory.key = subject.key();
+  uid_of_[name_of(subject)] = subject.meta().uid;
+  return memory;
+}
+
+void ServerReconciler::forget(const std::string& uid) {
+  memory_.erase(uid);
+  std::erase_if(uid_of_, [&](const auto& entry) { return entry.second == uid; });
 }
 
 Task<runtime::SeenPtr> ServerReconciler::observe(const runtime::Subject& subject) {
   auto seen = std::make_shared<ServerSeen>();
   seen->now = parts_.reactor.now();
-  seen->ours = is_ours(spec_of(subject));
+  seen->where = where_is(spec_of(subject), parts_.accounts != nullptr);
   const std::string name = name_of(subject);
   seen->contact = parts_.hosts.contact(name);
-  if (subject.meta().deleting || !seen->ours) co_return seen;
-  memory_[name].key = subject.key();
-  co_await observe_endpoint(subject, *seen);
-  seen->kept = parts_.hosts.keeps(name, seen->endpoint);
-  if (seen->contact && seen->contact->connected) {
-    const Instant last = memory_[name].health_at;
-    if (last == Instant{} || seen->now - last >= parts_.look) {
-      try {
-        json::Value health = co_await parts_.hosts.health(name);
-        memory_[name].health = std::move(health);
-        memory_[name].health_at = seen->now;
-      } catch (const Error&) {  // tidy: the contact itself says how it is; the figures are of the last time
-      }
-    }
+  if (seen->where == Where::Nowhere) co_return seen;
+  memory_of(subject);
+  if (seen->where == Where::Local) {
+    if (subject.meta().deleting) co_return seen;
+    seen->endpoint.address = spec_of(subject).string_or("address");
+    co_await observe_endpoint(subject, *seen);
+  } else {
+    co_await observe_cloud(subject, *seen);
+    if (subject.meta().deleting) co_return seen;
   }
-  seen->health = memory_[name].health;
+  seen->kept = !seen->endpoint.url.empty() && parts_.hosts.keeps(name, seen->endpoint);
+  co_await observe_health(subject.meta().uid, *seen);
   co_return seen;
 }
 
+Task<> ServerReconciler::observe_health(const std::string& uid, ServerSeen& seen) {
+  Memory& before = memory_[uid];
+  const std::string name = before.key.ns + "/" + before.key.name;
+  if (seen.contact && seen.contact->connected &&
+      (before.health_at == Instant{} || seen.now - before.health_at >= parts_.look)) {
+    try {
+      json::Value health = co_await parts_.hosts.health(name);
+      Memory& memory = memory_[uid];
+      memory.health = std::move(health);
+      memory.health_at = seen.now;
+    } catch (const Error&) {  // tidy: the contact itself says how it is; the figures are of the last time
+    }
+  }
+  seen.health = memory_[uid].health;
+}
+
+// Where the agent is, from seen.endpoint.address, and what opens it.
 Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, ServerSeen& seen) {
   const json::Value& spec = spec_of(subject);
   const json::Value* agent = spec.find("agent");
   const json::Value none{json::Object{}};
   if (!agent) agent = &none;
-  const std::string address = spec.string_or("address");
-  const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
   providers::AgentEndpoint& endpoint = seen.endpoint;
-  endpoint.address = address;
-  endpoint.url = std::string(agent->bool_or("http", false) ? "http" : "https") + "://" + host + ":" +
-                 std::to_string(agent->int_or("port", 9999));
+  const std::string& address = endpoint.address;
+  const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
+  if (!address.empty())
+    endpoint.url = std::string(agent->bool_or("http", false) ? "http" : "https") + "://" + host + ":" +
+                   std::to_string(agent->int_or("port", 9999));
   endpoint.key = parts_.agent_key;
   endpoint.ca = parts_.authority;
-  if (const json::Value* ref = agent->at({"secretRef", "name"})) {
-    const auto object =
-        co_await parts_.client.find({object::Resource::of("", "secrets"), subject.key().ns, ref->as_string()});
-    if (!object) {
-      seen.problem_reason = "ReferenceNotFound";
-      seen.problem = "Secret \"" + ref->as_string() + "\" of spec.agent.secretRef does not exist";
-      co_return;
-    }
-    const json::Value secret = object->decode();
-    std::string key = decoded(secret, "key");
-    if (const std::string token = decoded(secret, "token"); key.empty() && !token.empty())
-      key = providers::derived_agent_key(token, decoded(secret, "userId"));
-    if (!key.empty()) endpoint.key = Secret(key);
-    endpoint.previous_key = Secret(decoded(secret, "previousKey"));
-    if (std::string ca = decoded(secret, "ca.crt"); !ca.empty()) endpoint.ca = std::move(ca);
-    if (std::string pin = decoded(secret, "fingerprint"); !pin.empty()) {
-      endpoint.pin = std::move(pin);
-      endpoint.ca.clear();
-    }
+  const json::Value* ref = agent->at({"secretRef", "name"});
+  const bool ours = !ref && seen.where == Where::Cloud;
+  if (!ref && !ours) co_return;
+  const std::string name = ours ? subject.key().name + "-agent" : ref->as_string();
+  const auto object = co_await parts_.client.find({object::Resource::of("", "secrets"), subject.key().ns, name});
+  seen.cloud.needs_secret = ours && agent->bool_or("enabled", true);
+  seen.cloud.secret_ready = object != nullptr;
+  if (!object) {
+    if (ours) co_return;
+    seen.problem_reason = "ReferenceNotFound";
+    seen.problem = "Secret \"" + name + "\" of spec.agent.secretRef does not exist";
+    co_return;
+  }
+  const json::Value secret = object->decode();
+  std::string key = decoded(secret, "key");
+  if (const std::string token = decoded(secret, "token"); key.empty() && !token.empty())
+    key = providers::derived_agent_key(token, decoded(secret, "userId"));
+  if (!key.empty()) endpoint.key = Secret(key);
+  endpoint.previous_key = Secret(decoded(secret, "previousKey"));
+  if (std::string ca = decoded(secret, "ca.crt"); !ca.empty()) endpoint.ca = std::move(ca);
+  if (std::string pin = decoded(secret, "fingerprint"); !pin.empty()) {
+    endpoint.pin = std::move(pin);
+    endpoint.ca.clear();
   }
 }
 
 runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
   const auto& seen = static_cast<const ServerSeen&>(what);
   runtime::Plan plan;
-  const auto step = [&](Verb verb, std::string reason) {
-    plan.actions.push_back({verb, "contact", name_of(subject), std::move(reason), {}, {}, false, {}});
-  };
-  if (subject.meta().deleting || !seen.ours) {
-    if (seen.contact) step(Verb::Delete, "the agent is spoken to no more; what runs there goes on");
-    return plan;
+  if (subject.meta().deleting || seen.where == Where::Nowhere) {
+    if (seen.contact)
+      plan.actions.push_back({Verb::Delete, "contact", name_of(subject),
+                              "the agent is spoken to no more; what runs there goes on", {}, {}, false, {}});
+    if (seen.where != Where::Cloud) return plan;
+    runtime::Plan rest = plan_cloud(seen.cloud);
+    rest.actions.insert(rest.actions.begin(), plan.actions.begin(), plan.actions.end());
+    return rest;
   }
   if (!seen.problem.empty()) {
     plan.blocked = true;
@@ -135,35 +164,50 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
     plan.blocked_message = seen.problem;
     return plan;
   }
+  if (seen.where == Where::Cloud) {
+    plan = plan_cloud(seen.cloud);
+    if (!plan.actions.empty() || seen.cloud.machines.empty() || !seen.cloud.spec.agent.enabled) return plan;
+    if (seen.endpoint.url.empty() || plan.look_again) return plan;  // no address yet
+  }
+  plan_contact(subject, seen, plan);
+  return plan;
+}
+
+void ServerReconciler::plan_contact(const runtime::Subject& subject, const ServerSeen& seen,
+                                    runtime::Plan& plan) const {
   if (!seen.kept) {
-    step(Verb::Run, "the agent at " + seen.endpoint.url + " is to be spoken to");
+    plan.actions.push_back({Verb::Run, "contact", name_of(subject),
+                            "the agent at " + seen.endpoint.url + " is to be spoken to", {}, {}, false, {}});
   } else if (seen.contact && !seen.contact->connected) {
     const Duration away = seen.now - seen.contact->silent_since;
     if (away < parts_.grace) plan.look_again = parts_.grace - away + std::chrono::milliseconds(100);
   } else {
     plan.look_again = parts_.look;
   }
-  return plan;
 }
 
 Task<> ServerReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
-                             runtime::Notes&) {
+                             runtime::Notes& notes) {
   const auto& seen = static_cast<const ServerSeen&>(what);
   const std::string name = name_of(subject);
-  if (action.verb == Verb::Delete) {
+  if (action.type != "contact") {
+    co_await act_on_cloud(subject, seen, action, notes);
+  } else if (action.verb == Verb::Delete) {
     parts_.hosts.forget(name);
-    memory_.erase(name);
   } else {
     parts_.hosts.keep(name, seen.endpoint);
   }
-  co_return;
 }
 
 runtime::Report ServerReconciler::report(const runtime::Subject& subject, const runtime::Seen& what,
                                          const runtime::Plan& plan) {
   const auto& seen = static_cast<const ServerSeen&>(what);
-  if (!seen.ours) return others_.report(subject, what, plan);
+  if (seen.where == Where::Nowhere) return others_.report(subject, what, plan);
   runtime::Report report;
+  if (seen.where == Where::Cloud) {
+    report_cloud(subject, seen, plan, report);
+    return report;
+  }
   const std::string address = spec_of(subject).string_or("address");
   const bool is_name = address.find_first_not_of("0123456789.:abcdef") != std::string::npos;
   report.status["addresses"] =
@@ -173,13 +217,19 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
                          {"Ready", "False", plan.blocked_reason, plan.blocked_message}};
     return report;
   }
+  report_agent(seen, report);
+  if (seen.contact && seen.contact->connected) report.status["state"] = "running";
+  return report;
+}
+
+void ServerReconciler::report_agent(const ServerSeen& seen, runtime::Report& report) const {
   const auto both = [&](std::string status, std::string reason, std::string message) {
     report.conditions.push_back({"AgentReachable", status, reason, message});
     report.conditions.push_back({"Ready", status, reason, message});
   };
   if (!seen.contact) {
     both("Unknown", "NotAsked", "the agent has not been asked yet");
-    return report;
+    return;
   }
   const auto& contact = *seen.contact;
   if (contact.ever) {
@@ -195,18 +245,20 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
                                                     ", this controller of " + parts_.version});
   }
   if (contact.connected) {
-    report.status["state"] = "running";
     both("True", "AgentAnswers", "the agent answers");
   } else if (contact.refused) {
     both("False", "AgentRefuses", contact.problem);
   } else if (seen.now - contact.silent_since < parts_.grace) {
-    both("Unknown", "HeartbeatLost",
-         contact.problem + "; what runs there is left as it is, and nothing is decided before " +
-             human_duration(parts_.grace) + " of silence");
+    if (contact.ever || seen.where == Where::Local) {
+      both("Unknown", "HeartbeatLost",
+           contact.problem + "; what runs there is left as it is, and nothing is decided before " +
+               human_duration(parts_.grace) + " of silence");
+    } else {
+      both("False", "WaitingForAgent", "the machine runs, and its agent has not answered yet: " + contact.problem);
+    }
   } else {
     both("False", "Unreachable", contact.problem);
   }
-  return report;
 }
 
 }  // namespace gantry::reconcilers::server

@@ -1,0 +1,199 @@
+#include "reconcilers/provider/account.hpp"
+
+#include <algorithm>
+
+#include "controller/base/log.hpp"
+
+namespace gantry::reconcilers::provider {
+namespace {
+
+const log::Logger kLog("account");
+
+constexpr Duration kRest = std::chrono::minutes(1);
+constexpr Duration kPauseAfterFailure = std::chrono::seconds(2);
+// Fewer may well go at once.
+constexpr std::size_t kManyLost = 3;
+
+// All that a reconciler could act on, of everything that carries an owner's mark.
+std::map<std::string, std::string> faces(const providers::Inventory& inventory) {
+  std::map<std::string, std::string> all;
+  for (const auto& server : inventory.servers) {
+    if (!server.mark) continue;
+    std::string& face = all[server.mark->uid];
+    face += server.id + " " + server.state_text + " " + server.size + " " + server.region + (server.busy ? " busy" : "");
+    for (const auto& address : server.addresses) face += " " + address.address;
+    face += ";";
+  }
+  for (const auto& image : inventory.images) {
+    if (!image.mark) continue;
+    std::string& face = all[image.mark->uid];
+    face += image.id + " " + std::to_string(static_cast<int>(image.state)) + (image.busy ? " busy" : "");
+    for (const auto& region : image.regions) face += " " + region;
+    face += ";";
+  }
+  for (const auto& firewall : inventory.firewalls) {
+    if (!firewall.mark) continue;
+    std::string& face = all[firewall.mark->uid];
+    face += firewall.id + (firewall.applied ? " applied" : "");
+    for (const auto& rule : firewall.rules) {
+      face += " " + rule.protocol + std::to_string(rule.first_port) + "-" + std::to_string(rule.last_port);
+      for (const auto& from : rule.from) face += "," + from;
+    }
+    face += ";";
+  }
+  return all;
+}
+
+}  // namespace
+
+Account::Account(Reactor& reactor, std::string name, std::unique_ptr<providers::Provider> provider, Options options)
+    : reactor_(reactor),
+      name_(std::move(name)),
+      provider_(std::move(provider)),
+      options_(options),
+      swept_(reactor) {}
+
+Task<SweepPtr> Account::sweep(Instant since) {
+  for (;;) {
+    if (last_ && last_->began >= since) co_return last_;
+    const Instant now = reactor_.now();
+    // Whoever comes while the account does not answer is told at once, and does not make it worse.
+    if (failure_ && (failure_->began >= since || now < failure_->until)) throw failure_->error;
+    if (!sweeping_) {
+      co_await run_sweep();
+    } else if (!co_await swept_.wait_until(now + options_.sweep_timeout)) {
+      throw Error(ErrorCode::Timeout, "a listing of " + name_ + " has not come back for " +
+                                          human_duration(options_.sweep_timeout));
+    }
+  }
+}
+
+// Throws nothing: what went wrong is kept for all who wait.
+Task<> Account::run_sweep() {
+  sweeping_ = true;
+  const Instant began = reactor_.now();
+  std::optional<Error> failure;
+  auto fresh = std::make_shared<Sweep>();
+  fresh->began = began;
+  try {
+    fresh->inventory = co_await provider_->observe();
+  } catch (const Error& error) {  // tidy: handed to every attempt that waits for this sweep
+    failure = error;
+  }
+  if (!failure) {
+    if (auto why = doubt(fresh->inventory); why && ++doubts_ < options_.doubts_max) {
+      kLog.warn("a listing is not believed", {{"account", name_}, {"why", *why}});
+      failure = Error(ErrorCode::Unavailable, *why);
+      failure->retry_after = std::chrono::seconds(20);
+    }
+  }
+  sweeping_ = false;
+  if (failure) {
+    const Duration pause =
+        std::max<Duration>(kPauseAfterFailure, failure->retry_after.value_or(std::chrono::milliseconds(0)));
+    failure_ = Failure{std::move(failure->while_("listing what is at " + name_)), began, reactor_.now() + pause};
+  } else {
+    believe(std::move(fresh));
+  }
+  swept_.notify_all();
+}
+
+void Account::believe(SweepPtr fresh) {
+  failure_.reset();
+  doubts_ = 0;
+  const auto before = last_ ? faces(last_->inventory) : std::map<std::string, std::string>();
+  const bool first = !last_;
+  last_ = std::move(fresh);
+  const auto& servers = last_->inventory.servers;
+  for (const auto& server : servers) {
+    if (server.mark) reserved_.erase(server.mark->uid);
+  }
+  std::erase_if(removed_, [&](const std::string& id) {
+    return std::ranges::none_of(servers, [&](const auto& server) { return server.id == id; });
+  });
+  if (first) return;
+  const auto after = faces(last_->inventory);
+  std::set<std::string> changed;
+  for (const auto& [uid, face] : after) {
+    const auto was = before.find(uid);
+    if (was == before.end() || was->second != face) changed.insert(uid);
+  }
+  for (const auto& [uid, face] : before) {
+    if (!after.contains(uid)) changed.insert(uid);
+  }
+  for (const auto& uid : changed) {
+    for (const auto& listener : listeners_) listener(uid);
+  }
+}
+
+// Why the listing can hardly be true; absent: nothing speaks against it.
+std::optional<std::string> Account::doubt(const providers::Inventory& fresh) const {
+  if (!last_) return std::nullopt;
+  std::size_t ours = 0;
+  std::size_t lost = 0;
+  for (const auto& server : last_->inventory.servers) {
+    if (!server.mark || removed_.contains(server.id)) continue;
+    ++ours;
+    lost += std::ranges::none_of(fresh.servers, [&](const auto& now) { return now.id == server.id; });
+  }
+  if (lost < kManyLost || lost * 2 <= ours) return std::nullopt;
+  return std::to_string(lost) + " of " + std::to_string(ours) +
+         " servers are missing at once that nobody here has removed; a listing like that is not believed before it was "
+         "seen " +
+         std::to_string(options_.doubts_max) + " times";
+}
+
+Duration Account::rest() const {
+  const auto rate = provider_->rate_limit();
+  if (!last_ || !rate || rate->limit <= 0) return kRest;
+  const double hours = static_cast<double>(last_->inventory.calls) / (static_cast<double>(rate->limit) / 4);
+  return std::max<Duration>(kRest, std::chrono::seconds(static_cast<std::int64_t>(hours * 3600)));
+}
+
+Task<CataloguePtr> Account::catalogue() {
+  if (catalogue_ && reactor_.now() - catalogue_at_ < options_.catalogue_age) co_return catalogue_;
+  auto fresh = std::make_shared<providers::Catalogue>(co_await provider_->catalogue());
+  catalogue_ = std::move(fresh);
+  catalogue_at_ = reactor_.now();
+  co_return catalogue_;
+}
+
+Usage Account::reserved_beside(const std::string& uid) const {
+  Usage sum;
+  for (const auto& [owner, usage] : reserved_) {
+    if (owner != uid) sum.add(usage);
+  }
+  return sum;
+}
+
+Usage Account::usage() const {
+  if (!last_) return {};
+  return usage_of(last_->inventory, catalogue_ ? catalogue_->address_month : std::nullopt);
+}
+
+std::optional<std::string> Account::would_pass(const std::string& uid, const crds::ProviderLimits& limits,
+                                               const Usage& wish) const {
+  return passes(limits, usage(), reserved_beside(uid), wish);
+}
+
+std::optional<std::string> Account::reserve(const std::string& uid, const crds::ProviderLimits& limits,
+                                            const Usage& wish) {
+  if (auto refusal = would_pass(uid, limits, wish)) return refusal;
+  reserved_.insert_or_assign(uid, wish);
+  return std::nullopt;
+}
+
+Duration Account::brake() const {
+  const Instant since = reactor_.now() - options_.removals_window;
+  const auto recent = static_cast<std::size_t>(std::ranges::count_if(removals_, [&](Instant at) { return at > since; }));
+  if (recent < options_.removals_max) return {};
+  return removals_[removals_.size() - options_.removals_max] - since;
+}
+
+void Account::removed(const std::string& id) {
+  if (!removed_.insert(id).second) return;
+  removals_.push_back(reactor_.now());
+  if (removals_.size() > options_.removals_max) removals_.pop_front();
+}
+
+}  // namespace gantry::reconcilers::provider

@@ -1,0 +1,133 @@
+#include "reconcilers/provider/provider_reconciler.hpp"
+
+#include "providers/money.hpp"
+
+namespace gantry::reconcilers::provider {
+
+struct ProviderSeen final : runtime::Seen {
+  AccountRef ref;
+  bool local = false;
+  providers::Account facts;
+  SweepPtr sweep;
+  std::optional<providers::RateLimit> rate;
+  Duration rest{};
+  std::optional<Error> failure;  // the account does not answer
+};
+
+namespace {
+
+constexpr Duration kSignInEvery = std::chrono::hours(1);
+constexpr Duration kAfterFailure = std::chrono::seconds(15);
+
+json::Value usage_status(const Usage& usage) {
+  json::Object status{{"servers", usage.servers},
+                      {"cpu", std::to_string(usage.cpu_millis) + "m"},
+                      {"memory", std::to_string(usage.memory_bytes >> 20) + "Mi"},
+                      {"disk", std::to_string(usage.disk_bytes >> 30) + "Gi"}};
+  if (usage.monthly) status.set("monthlyCost", to_string(*usage.monthly));
+  if (usage.traffic_bytes > 0) status.set("egressPerMonth", std::to_string(usage.traffic_bytes >> 30) + "Gi");
+  return status;
+}
+
+// To a tenth of what there is, and the end of the period to ten minutes: status is no place for a counter, and each
+// write of it wakes everything that lives here.
+json::Value rate_status(const providers::RateLimit& rate) {
+  const std::int64_t step = std::max<std::int64_t>(1, rate.limit / 10);
+  json::Object status{{"limit", rate.limit}, {"remaining", rate.remaining / step * step}};
+  if (rate.remaining * 2 < rate.limit)
+    status.set("reset", format_time(std::chrono::ceil<std::chrono::duration<int, std::ratio<600>>>(rate.reset)));
+  return status;
+}
+
+}  // namespace
+
+Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subject) {
+  auto seen = std::make_shared<ProviderSeen>();
+  if (subject.meta().deleting) co_return seen;
+  Memory& memory = memory_[subject.meta().uid];
+  memory.key = subject.key();
+  seen->ref.spec = crds::decode_provider_spec(subject.json);
+  seen->local = seen->ref.spec.type == crds::ProviderType::Local;
+  if (seen->local) co_return seen;
+  seen->ref = co_await accounts_.of(subject.key().ns, subject.key().name);
+  const AccountPtr account = seen->ref.account;
+  if (!account) co_return seen;
+  seen->rest = account->rest();
+  try {
+    co_await look(subject, account, *seen);
+  } catch (const Error& error) {  // tidy: that the account does not answer is what a Provider is there to say
+    if (error.code() == ErrorCode::Cancelled) throw;
+    seen->failure = error;
+  }
+  co_return seen;
+}
+
+Task<> ProviderReconciler::look(const runtime::Subject& subject, const AccountPtr& account, ProviderSeen& seen) {
+  const Instant now = reactor_.now();
+  Memory kept = memory_[subject.meta().uid];
+  if (kept.account != account || now - kept.facts_at >= kSignInEvery) {
+    kept = {subject.key(), account, co_await account->provider().account(), now};
+    memory_[subject.meta().uid] = kept;
+  }
+  seen.facts = kept.facts;
+  seen.sweep = co_await account->sweep(now - seen.rest / 2);
+  seen.rate = account->provider().rate_limit();
+}
+
+runtime::Plan ProviderReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
+  const auto& seen = static_cast<const ProviderSeen&>(what);
+  runtime::Plan plan;
+  if (subject.meta().deleting || seen.local) return plan;
+  if (!seen.ref.account) {
+    plan.blocked = true;
+    plan.blocked_reason = seen.ref.problem_reason;
+    plan.blocked_message = seen.ref.problem;
+    return plan;
+  }
+  plan.look_again = seen.rest;
+  if (seen.failure) {
+    plan.blocked = true;
+    plan.blocked_reason = traits(seen.failure->code()).reason;
+    plan.blocked_message = seen.failure->message();
+    plan.look_again = std::max<Duration>(kAfterFailure, seen.failure->retry_after.value_or(std::chrono::seconds(0)));
+  }
+  return plan;
+}
+
+Task<> ProviderReconciler::act(const runtime::Subject&, const runtime::Seen&, const runtime::Action&, runtime::Notes&) {
+  throw Error(ErrorCode::Internal, "there is nothing to act on for a Provider");
+  co_return;
+}
+
+runtime::Report ProviderReconciler::report(const runtime::Subject&, const runtime::Seen& what,
+                                           const runtime::Plan& plan) {
+  const auto& seen = static_cast<const ProviderSeen&>(what);
+  runtime::Report report;
+  if (seen.local) {
+    report.conditions = {{"Ready", "True", "ThisMachine", "this machine is always there"}};
+    return report;
+  }
+  if (plan.blocked) {
+    report.conditions = {{"Ready", "False", plan.blocked_reason, plan.blocked_message}};
+    return report;
+  }
+  report.status["account"] = seen.facts.name;
+  if (seen.rate) report.status["rateLimit"] = rate_status(*seen.rate);
+  const Usage usage = seen.ref.account->usage();
+  report.status["usage"] = usage_status(usage);
+  if (!seen.facts.problem.empty()) {
+    report.conditions = {{"Ready", "False", "AccountUnusable", seen.facts.problem}};
+  } else {
+    report.conditions = {{"Ready", "True", "AccountAnswers", "the account answers"}};
+  }
+  return report;
+}
+
+void ProviderReconciler::forget(const std::string& uid) {
+  if (const auto known = memory_.find(uid); known != memory_.end()) {
+    accounts_.forget(known->second.key.ns, known->second.key.name);
+    memory_.erase(known);
+  }
+}
+
+}  // namespace gantry::reconcilers::provider

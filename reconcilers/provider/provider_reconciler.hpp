@@ -1,0 +1,39 @@
+// Keeps an account under the eye of its Provider: signs in, lists what is there when nobody else has lately, and says
+// how much of it is used. Makes and removes nothing.
+#pragma once
+
+#include "controller/runtime/reconciler.hpp"
+#include "reconcilers/provider/accounts.hpp"
+
+namespace gantry::reconcilers::provider {
+
+struct ProviderSeen;
+
+class ProviderReconciler final : public runtime::Reconciler {
+ public:
+  ProviderReconciler(Reactor& reactor, Accounts& accounts) : reactor_(reactor), accounts_(accounts) {}
+
+  Task<runtime::SeenPtr> observe(const runtime::Subject& subject) override;
+  runtime::Plan plan(const runtime::Subject& subject, const runtime::Seen& seen) override;
+  Task<> act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action,
+             runtime::Notes& notes) override;
+  runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
+                         const runtime::Plan& plan) override;
+  void forget(const std::string& uid) override;
+  bool holds_real_things() const override { return false; }
+
+ private:
+  Task<> look(const runtime::Subject& subject, const AccountPtr& account, ProviderSeen& seen);
+
+  struct Memory {
+    object::Key key;
+    AccountPtr account;  // that said the following
+    providers::Account facts;
+    Instant facts_at{};
+  };
+  Reactor& reactor_;
+  Accounts& accounts_;
+  std::map<std::string, Memory> memory_;  // by uid
+};
+
+}  // namespace gantry::reconcilers::provider

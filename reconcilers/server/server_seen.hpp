@@ -1,0 +1,82 @@
+// What an attempt on a Server sees. Private to this folder.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/json.hpp"
+#include "controller/runtime/reconciler.hpp"
+#include "crds/server.hpp"
+#include "providers/host_directory.hpp"
+#include "providers/provider.hpp"
+#include "reconcilers/provider/accounts.hpp"
+#include "reconcilers/provider/offers.hpp"
+#include "reconcilers/provider/steps.hpp"
+
+namespace gantry::reconcilers::server {
+
+// What is kept on the object about its real thing, as annotations: durable before the first call is made.
+struct Record {
+  std::string external_name;             // gantry.dev/external-name
+  std::string made_from;                 // gantry.dev/made-from: what its disk began as, "image:..." or "snapshot:..."
+  std::optional<provider::Pending> pending;  // a call that makes it may have been sent, with this token
+  // It was named by the user, and nothing of ours has touched it.
+  bool to_adopt() const { return !external_name.empty() && made_from.empty() && !pending; }
+  bool nothing_made() const { return external_name.empty() && !pending; }
+};
+
+// A Server at a provider: everything that the decision needs.
+struct CloudView {
+  bool deleting = false;
+  std::string name;
+  std::string problem_reason;  // nothing can be done until something else changes
+  std::string problem;
+  crds::ServerSpec spec;
+  std::string region;
+  std::string wanted_from;  // as Record::made_from
+  Record record;
+  provider::AccountRef ref;
+  provider::SweepPtr sweep;
+  provider::CataloguePtr catalogue;
+
+  std::vector<providers::CloudServer> machines;  // ours; the first is the one, others are twins
+  std::optional<providers::CloudFirewall> firewall;
+  // Something was done since what is seen here was looked at.
+  bool stale = false;
+  provider::Offer offer;
+  std::string limit_refusal;
+  // The provider itself would not make it: why, and how long until it is asked again.
+  std::string refusal_reason;
+  std::string refusal;
+  Duration refusal_lasts{};
+  provider::Usage usage;  // of the one that would be made, or of what a resize adds
+  std::string image;
+  bool own_image = false;
+  bool snapshot_current = true;
+  bool snapshot_used = false;
+  bool wants_firewall = false;
+  std::vector<providers::FirewallRule> rules;
+  bool needs_secret = false;     // that holds the agent's key and certificate
+  bool secret_ready = false;
+  bool shutdown_overdue = false;  // it was asked to shut down, and did not
+  Duration brake{};
+  WallTime now{};
+
+  const providers::Capabilities& can() const { return ref.account->can(); }
+};
+
+struct ServerSeen final : runtime::Seen {
+  enum class Where { Nowhere, Local, Cloud };
+  Where where = Where::Nowhere;
+  Instant now{};
+  std::string problem;  // of what is written: nothing can be done until it changes
+  std::string problem_reason;
+  providers::AgentEndpoint endpoint;  // without url: it is not known yet where it will be
+  bool kept = false;                  // the directory speaks to exactly that endpoint
+  std::optional<providers::AgentContact> contact;
+  json::Value health;
+  CloudView cloud;
+};
+
+}  // namespace gantry::reconcilers::server

@@ -1,0 +1,373 @@
+#include "reconcilers/snapshot/snapshot_reconciler.hpp"
+
+#include <algorithm>
+
+#include "controller/base/cron.hpp"
+#include "controller/base/digest.hpp"
+
+namespace gantry::reconcilers::snapshot {
+namespace {
+
+using providers::CloudImage;
+using providers::CloudServer;
+using providers::Mark;
+using Verb = runtime::Action::Verb;
+
+constexpr std::size_t kRecipeDigits = 24;
+
+Mark image_mark(const runtime::Subject& subject) { return {subject.meta().uid, "image"}; }
+Mark builder_mark(const runtime::Subject& subject) { return {subject.meta().uid, "builder"}; }
+
+void problem(SnapshotView& view, std::string reason, std::string message) {
+  if (!view.problem.empty()) return;
+  view.problem_reason = std::move(reason);
+  view.problem = std::move(message);
+}
+
+std::string hex8(std::uint32_t number) {
+  std::string out(8, '0');
+  for (int i = 7; i >= 0; --i, number >>= 4) out[static_cast<std::size_t>(i)] = "0123456789abcdef"[number & 15];
+  return out;
+}
+
+std::optional<WallTime> next_due(const std::string& schedule, WallTime after) {
+  if (schedule.empty()) return std::nullopt;
+  static const auto utc = TimeZone::utc();
+  const auto due = Cron::parse(schedule).next(std::chrono::floor<std::chrono::seconds>(after), *utc);
+  return due ? std::optional<WallTime>(*due) : std::nullopt;
+}
+
+}  // namespace
+
+SnapshotReconciler::SnapshotReconciler(Parts parts) : parts_(std::move(parts)) {
+  parts_.accounts.on_change([this](const std::string& uid) {
+    if (const auto known = memory_.find(uid); known != memory_.end()) parts_.wake(known->second.key);
+  });
+}
+
+SnapshotReconciler::Memory& SnapshotReconciler::memory_of(const runtime::Subject& subject) {
+  Memory& memory = memory_[subject.meta().uid];
+  memory.key = subject.key();
+  return memory;
+}
+
+Task<runtime::SeenPtr> SnapshotReconciler::observe(const runtime::Subject& subject) {
+  auto seen = std::make_shared<SnapshotView>();
+  SnapshotView& view = *seen;
+  memory_of(subject);
+  view.deleting = subject.meta().deleting;
+  view.name = subject.key().ns == "default" ? subject.key().name : subject.key().ns + "-" + subject.key().name;
+  view.now = parts_.reactor.clock().wall();
+  view.spec = crds::decode_snapshot_spec(subject.json);
+  view.external_name = subject.annotation("gantry.dev/external-name");
+  view.pending = provider::pending_of(subject);
+  view.ref = co_await parts_.accounts.of(subject.key().ns, view.spec.provider_ref.name);
+  if (!view.ref.account) {
+    problem(view, view.ref.problem_reason, view.ref.problem);
+    co_return seen;
+  }
+  co_await observe_account(subject, view);
+  if (!view.deleting) {
+    if (!view.can().snapshots) problem(view, "NotSupported", "this provider keeps no images of one's own");
+    co_await observe_base(subject, view);
+    choose_content(subject, view);
+    co_await observe_builder(subject, view);
+  }
+  const runtime::Plan next = plan_snapshot(view);
+  memory_of(subject).hurry =
+      !next.actions.empty() || (next.look_again && *next.look_again <= std::chrono::seconds(10));
+  co_return seen;
+}
+
+Task<> SnapshotReconciler::observe_account(const runtime::Subject& subject, SnapshotView& view) {
+  const provider::AccountPtr account = view.ref.account;
+  const Instant now = parts_.reactor.now();
+  const bool hurry = memory_of(subject).hurry || view.deleting;
+  view.sweep = co_await account->sweep(now - (hurry ? account->can().poll_every : account->rest() * 2));
+  const Memory memory = memory_of(subject);
+  view.stale = memory.acted != Instant{} && view.sweep->began <= memory.acted;
+  view.failure = memory.failure;
+  if (memory.failed_at != Instant{} && now - memory.failed_at < parts_.retry)
+    view.pause = parts_.retry - (now - memory.failed_at);
+  for (const auto& server : view.sweep->inventory.servers) {
+    if (server.mark == builder_mark(subject)) view.builders.push_back(server);
+  }
+  for (const auto& image : view.sweep->inventory.images) {
+    if (image.mark == image_mark(subject)) view.images.push_back(image);
+  }
+  // Before it is believed that there is nothing although something was made, or may have been: what one listing leaves
+  // out is asked for by its mark.
+  const bool made = view.pending || !view.external_name.empty();
+  if (made && !view.stale && view.images.empty()) view.images = co_await account->provider().images_of(image_mark(subject));
+  if (made && !view.stale && view.builders.empty() && (view.deleting || view.is_pending("builder-")))
+    view.builders = co_await account->provider().servers_of(builder_mark(subject));
+  std::ranges::sort(view.images, [](const CloudImage& a, const CloudImage& b) {
+    return a.created != b.created ? a.created > b.created : a.id > b.id;
+  });
+  std::ranges::sort(view.builders, [](const CloudServer& a, const CloudServer& b) {
+    return a.created != b.created ? a.created < b.created : a.id < b.id;
+  });
+}
+
+Task<> SnapshotReconciler::observe_base(const runtime::Subject& subject, SnapshotView& view) {
+  view.image = view.spec.from.image;
+  if (view.spec.from.snapshot_ref) {
+    const std::string& name = view.spec.from.snapshot_ref->name;
+    const auto base = co_await parts_.client.find({subject.key().resource, subject.key().ns, name});
+    const json::Value json = base ? base->decode() : json::Value();
+    const json::Value* id = json.at({"status", "id"});
+    view.own_image = true;
+    view.image = id && id->is_string() ? id->as_string() : "";
+    if (!base) {
+      problem(view, "ReferenceNotFound", "Snapshot \"" + name + "\" does not exist; this goes on by itself when it does");
+    } else if (view.image.empty()) {
+      problem(view, "SnapshotNotReady", "Snapshot \"" + name + "\" has no image yet; this goes on by itself when it has");
+    }
+  } else if (view.spec.from.server_ref) {
+    const std::string& name = view.spec.from.server_ref->name;
+    const auto server =
+        co_await parts_.client.find({object::Resource::of("gantry.dev", "servers"), subject.key().ns, name});
+    const std::string uid = server ? server->meta().uid : "";
+    for (const auto& machine : view.sweep->inventory.servers) {
+      if (machine.mark == Mark{uid, "server"}) view.source = machine;
+    }
+    if (!server) {
+      problem(view, "ReferenceNotFound", "Server \"" + name + "\" does not exist; this goes on by itself when it does");
+    } else if (!view.source) {
+      problem(view, "ServerNotReady", "Server \"" + name + "\" has no machine at this provider yet");
+    } else {
+      view.image = view.source->id;
+    }
+  }
+}
+
+void SnapshotReconciler::choose_content(const runtime::Subject& subject, SnapshotView& view) const {
+  const provider::AgentSource agent = parts_.agent_source();
+  if (agent.pending) problem(view, "AgentBeingPacked", "the agent is being packed for other machines");
+  view.agent_version = agent.version;
+  const json::Value* made_with = subject.json.at({"status", "agentVersion"});
+  if (!view.spec.rebuild.on_agent_change && made_with && made_with->is_string())
+    view.agent_version = made_with->as_string();
+  json::Array packages(view.spec.packages.begin(), view.spec.packages.end());
+  const json::Value recipe = json::Object{{"from", view.image},
+                                          {"packages", std::move(packages)},
+                                          {"cloudInit", view.spec.cloud_init},
+                                          {"agent", view.source ? "" : view.agent_version}};
+  view.recipe = sha256_hex(json::dump(recipe)).substr(0, kRecipeDigits);
+  view.content = view.recipe + hex8(0);
+  // The newest of this recipe is wanted, until its schedule wants another.
+  for (const auto& image : view.images) {
+    if (!image.content.starts_with(view.recipe) || image.state == CloudImage::State::Failed) continue;
+    view.content = image.content;
+    if (image.state != CloudImage::State::Available) break;
+    view.due = next_due(view.spec.rebuild.schedule, image.created);
+    if (view.due && *view.due <= view.now) {
+      const auto minutes = std::chrono::floor<std::chrono::minutes>(*view.due).time_since_epoch().count();
+      view.content = view.recipe + hex8(static_cast<std::uint32_t>(minutes));
+    }
+    break;
+  }
+  const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
+  if (!view.can().image_regions) return;
+  if (!everywhere) view.regions = view.spec.regions;
+  // "*" is told by the catalogue; see observe_builder().
+}
+
+// The machine that builds: what it would be, and whether it may be. Looked up only when one is to be made.
+Task<> SnapshotReconciler::observe_builder(const runtime::Subject& subject, SnapshotView& view) {
+  const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
+  const bool to_build = !view.wanted() && view.builders.empty() && !view.source;
+  if (!to_build && !(everywhere && view.can().image_regions)) co_return;
+  const provider::CataloguePtr catalogue = co_await view.ref.account->catalogue();
+  if (everywhere && view.can().image_regions) {
+    for (const auto& region : catalogue->regions) {
+      if (region.available) view.regions.push_back(region.name);
+    }
+  }
+  if (!to_build) co_return;
+  view.region = view.spec.builder && !view.spec.builder->region.empty() ? view.spec.builder->region : view.ref.spec.region;
+  if (view.spec.builder) view.size = view.spec.builder->size;
+  if (view.size.empty()) {
+    std::optional<std::int64_t> least;
+    for (const auto& size : catalogue->sizes) {
+      for (const auto& place : size.places) {
+        const bool had = place.region == view.region && place.available && !(place.ends && *place.ends <= view.now);
+        if (!had || !place.monthly || (least && *least <= place.monthly->micros)) continue;
+        least = place.monthly->micros;
+        view.size = size.name;
+      }
+    }
+  }
+  provider::Wish wish{view.size, view.region, view.own_image ? "" : view.image, {}, 0,
+                      subject.annotation("gantry.dev/allow-retired") == "true"};
+  view.offer = provider::find_offer(*catalogue, view.can(), wish, view.now);
+  view.usage = provider::usage_of(view.offer.size, view.offer.monthly, catalogue->address_month);
+  view.limit_refusal =
+      view.ref.account->would_pass(subject.meta().uid, view.ref.spec.limits.value_or(crds::ProviderLimits{}), view.usage)
+          .value_or("");
+}
+
+runtime::Plan SnapshotReconciler::plan(const runtime::Subject&, const runtime::Seen& seen) {
+  return plan_snapshot(static_cast<const SnapshotView&>(seen));
+}
+
+Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action,
+                               runtime::Notes& notes) {
+  const auto& view = static_cast<const SnapshotView&>(seen);
+  providers::Provider& cloud = view.ref.account->provider();
+  if (action.type == "record")
+    co_return co_await annotate(subject, {{"gantry.dev/external-name", action.target}, {"gantry.dev/create-pending", nullptr}});
+  if (action.type == "builder" && action.verb == Verb::Create) co_return co_await create_builder(subject, view, notes);
+  if (action.type == "image" && action.verb == Verb::Create)
+    co_return co_await create_image(subject, view, action.target, notes);
+  memory_of(subject).acted = parts_.reactor.now();
+  try {
+    if (action.type == "builder") {
+      const auto builder = std::ranges::find(view.builders, action.target, &CloudServer::id);
+      const bool failed = builder != view.builders.end() && builder->state != CloudServer::State::Off && !view.deleting &&
+                          !view.wanted() && builder->created + kBuildTime <= view.now;
+      if (failed) {
+        memory_of(subject).failed_at = parts_.reactor.now();
+        memory_of(subject).failure = action.reason;
+        notes.note({true, "BuildFailed", "builder " + action.target + ": " + action.reason});
+      }
+      view.ref.account->removed(action.target);
+      co_await cloud.remove_server(action.target);
+    } else if (action.type == "image") {
+      co_await cloud.remove_image(action.target);
+      notes.note({false, "ImageRemoved", "image " + action.target + ": " + action.reason});
+    } else if (action.type == "power-on") {
+      co_await cloud.power(action.target, providers::Provider::Power::On);
+    } else if (action.type == "copy") {
+      co_await cloud.copy_image(view.wanted()->id, action.target);
+    }
+  } catch (const Error& error) {  // tidy: it is busy with something else; the next look tells when it no longer is
+    if (error.code() != ErrorCode::Conflict) throw;
+  }
+}
+
+Task<> SnapshotReconciler::create_builder(const runtime::Subject& subject, const SnapshotView& view,
+                                          runtime::Notes& notes) {
+  const provider::AccountPtr account = view.ref.account;
+  providers::ServerOrder order;
+  order.mark = builder_mark(subject);
+  order.name = builder_name(view);
+  order.size = view.size;
+  order.region = view.region;
+  order.image = view.image;
+  order.own_image = view.own_image;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(view.now.time_since_epoch()).count();
+  order.token = subject.meta().uid + "-" + view.content.substr(0, 12) + "-" + std::to_string(seconds);
+  order.user_data = Secret(provider::merge_user_data(
+      {view.spec.cloud_init, provider::builder_script(view.spec.packages, parts_.agent_source())}));
+  if (order.user_data.reveal().size() > view.can().user_data_max)
+    throw Error(ErrorCode::Invalid, "spec.cloudInit is too large: the provider takes " +
+                                        std::to_string(view.can().user_data_max) + " bytes in all");
+  if (view.pending && !(co_await account->provider().servers_of(order.mark)).empty()) {
+    memory_of(subject).acted = parts_.reactor.now();
+    co_return;
+  }
+  if (account->reserve(subject.meta().uid, view.ref.spec.limits.value_or(crds::ProviderLimits{}), view.usage))
+    co_return;  // somebody was quicker; the next look tells it
+  co_await announce(subject, "builder-" + view.content, view.now);
+  notes.note({false, "Building", "builder " + order.name + " (" + view.size + ") at " + account->name()});
+  std::optional<Error> failure;
+  try {
+    co_await account->provider().create_server(std::move(order));
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) co_return;
+  if (failure->retryable()) throw *failure;
+  // Kept rather than thrown: the annotation that was written wakes the next attempt at once.
+  account->release(subject.meta().uid);
+  notes.note({true, std::string(traits(failure->code()).reason), failure->message()});
+  memory_of(subject).failed_at = parts_.reactor.now();
+  memory_of(subject).failure = failure->message();
+}
+
+Task<> SnapshotReconciler::create_image(const runtime::Subject& subject, const SnapshotView& view,
+                                        const std::string& server, runtime::Notes& notes) {
+  providers::Provider& cloud = view.ref.account->provider();
+  if (view.is_pending("image-")) {
+    const auto known = co_await cloud.images_of(image_mark(subject));
+    if (std::ranges::any_of(known, [&](const auto& image) { return image.content == view.content; })) {
+      memory_of(subject).acted = parts_.reactor.now();
+      co_return;
+    }
+  }
+  co_await announce(subject, "image-" + view.content, view.now);
+  notes.note({false, "TakingImage", "of server " + server});
+  std::optional<Error> failure;
+  try {
+    co_await cloud.create_image({image_mark(subject), view.name, view.content, server});
+  } catch (const Error& error) {  // tidy: busy is no failure; the next look tells when it no longer is
+    if (error.code() != ErrorCode::Conflict) failure = error;
+  }
+  if (failure) throw *failure;
+}
+
+Task<> SnapshotReconciler::announce(const runtime::Subject& subject, const std::string& what, WallTime now) {
+  co_await annotate(subject, {{"gantry.dev/create-pending", provider::pending_value(what, now)}});
+  memory_of(subject).acted = parts_.reactor.now();
+}
+
+Task<> SnapshotReconciler::annotate(const runtime::Subject& subject, json::Object annotations) {
+  co_await provider::annotate(parts_.client, subject, std::move(annotations), "gantry-snapshot");
+}
+
+runtime::Report SnapshotReconciler::report(const runtime::Subject& subject, const runtime::Seen& seen,
+                                           const runtime::Plan& plan) {
+  const auto& view = static_cast<const SnapshotView&>(seen);
+  runtime::Report report;
+  const json::Value* before = subject.json.find("status");
+  if (!view.ref.account) {
+    if (before) report.status = *before;
+    report.conditions = {{"Ready", "Unknown", view.problem_reason, view.problem}};
+    return report;
+  }
+  const json::Value* history = before ? before->find("history") : nullptr;
+  const auto version_of = [&](const CloudImage& image) {
+    if (history && history->is_array()) {
+      for (const auto& entry : history->as_array()) {
+        if (entry.string_or("id") == image.id) return entry.string_or("agentVersion");
+      }
+    }
+    return view.source ? std::string() : view.agent_version;
+  };
+  json::Array list;
+  for (const auto& image : view.images) {
+    if (image.state != CloudImage::State::Available) continue;
+    json::Object entry{{"id", image.id}, {"created", format_time(image.created)}};
+    if (const auto version = version_of(image); !version.empty()) entry.set("agentVersion", version);
+    list.emplace_back(std::move(entry));
+  }
+  report.status["history"] = std::move(list);
+  const CloudImage* usable = view.usable();
+  const CloudImage* wanted = view.wanted();
+  if (usable) {
+    report.status["id"] = usable->id;
+    json::Array regions(usable->regions.begin(), usable->regions.end());
+    if (!regions.empty()) report.status["regions"] = std::move(regions);
+    if (const auto version = version_of(*usable); !version.empty()) report.status["agentVersion"] = version;
+    report.status["sizeGiB"] = static_cast<double>(usable->size_bytes) / static_cast<double>(1 << 30);
+    report.conditions.push_back(view.in_all_regions(*usable)
+                                    ? runtime::Condition{"Ready", "True", "ImageAvailable", "Servers can start from it"}
+                                    : runtime::Condition{"Ready", "False", "Copying", "it is not in all regions yet"});
+  } else {
+    const bool stuck = plan.blocked;
+    report.conditions.push_back({"Ready", "False", stuck ? plan.blocked_reason : "Building",
+                                 stuck ? plan.blocked_message : "there is no image yet"});
+  }
+  if (usable && usable == wanted) {
+    report.conditions.push_back({"Current", "True", "SameContent", ""});
+  } else {
+    report.conditions.push_back({"Current", "False", usable ? "Stale" : "Building",
+                                 usable ? "what it is made of has changed since" : "there is no image yet"});
+  }
+  if (!plan.blocked && !view.deleting && (!plan.actions.empty() || memory_.at(subject.meta().uid).hurry))
+    report.conditions.push_back({"Synced", "Unknown", "Progressing", "something is on its way at the provider"});
+  return report;
+}
+
+}  // namespace gantry::reconcilers::snapshot

@@ -1,0 +1,133 @@
+// The world with a cloud in it: Providers, Servers and Snapshots, each controller with its own accounts.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include "reconcilers/provider/provider_reconciler.hpp"
+#include "reconcilers/server/server_reconciler.hpp"
+#include "reconcilers/snapshot/snapshot_reconciler.hpp"
+#include "tests/reconcilers/agent_directory.hpp"
+#include "tests/reconcilers/memory_cloud.hpp"
+#include "tests/world/world.hpp"
+
+namespace gantry::reconcilers {
+
+struct NoNetwork final : http::Transport {
+  Task<http::Response> send(http::Request) override {
+    throw Error(ErrorCode::Unavailable, "test: there is no network");
+    co_return http::Response{};
+  }
+};
+
+class CloudWorld {
+ public:
+  // count: whose calls have numbers, as FaultPlan::only; from the very first one on.
+  explicit CloudWorld(world::WorldOptions options = {}, const std::string& count = {})
+      : world(with_setup(std::move(options))),
+        cloud(*(sky_ = std::make_unique<MemoryCloud>(world.clock))) {
+    world.faults.only = count;
+    world.restart();
+    world.apply(R"(
+apiVersion: gantry.dev/v1alpha1
+kind: Provider
+metadata: {name: cloud}
+spec: {type: hetzner, region: fsn1}
+)");
+    world.settle();
+  }
+
+  void server(const std::string& name, const std::string& spec = "size: cx23, image: debian-12",
+              const std::string& external_name = {}) {
+    const std::string named =
+        external_name.empty() ? "" : ", annotations: {gantry.dev/external-name: \"" + external_name + "\"}";
+    world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name + named +
+                "}\nspec: {providerRef: {name: cloud}, agent: {enabled: false}, " + spec + "}\n");
+  }
+  void snapshot(const std::string& name, const std::string& spec) {
+    world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: " + name +
+                "}\nspec: {providerRef: {name: cloud}, " + spec + "}\n");
+  }
+  void limit(const std::string& limits) {
+    world.patch("Provider/cloud", R"({"spec":{"limits":)" + limits + "}}");
+  }
+  // What would be done if the object were so.
+  std::string plan(const std::string& name, const json::Value& desired) {
+    return json::dump(world.run(world.plane().plan({{world.key(name), world.find(name), desired}})).front());
+  }
+  std::string state(const std::string& name, const std::string& type) {
+    return world.condition(name, type) + "/" + world.reason(name, type);
+  }
+  std::string annotation(const std::string& name, const std::string& key) {
+    const json::Value object = world.get(name);
+    const json::Value* value = object.at({"metadata", "annotations", "gantry.dev/" + key});
+    return value ? value->as_string() : "";
+  }
+
+  provider::AccountOptions account_options;
+  provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3"};
+  AgentDirectory hosts;
+  NoNetwork network;
+
+ private:
+  std::unique_ptr<MemoryCloud> sky_;  // made after the world, whose clock it has, and gone after it
+
+ public:
+  world::World world;
+  MemoryCloud& cloud;
+
+ private:
+  world::WorldOptions with_setup(world::WorldOptions options) {
+    options.start = false;  // not before there is a cloud
+    options.setup = [this](world::World& house, world::Process& process) { serve(house, process); };
+    return options;
+  }
+
+  // As the registry does it.
+  void serve(world::World& house, world::Process& process) {
+    auto accounts = std::make_shared<provider::Accounts>(
+        process.client,
+        providers::ProviderParts{house.reactor, house.blocking, house.random, network},
+        provider::Accounts::Factories{{"hetzner",
+                                       [this, &process](const providers::ProviderParts&,
+                                                        const providers::ProviderSettings&) {
+                                         return connect(cloud, process.line);
+                                       }}},
+        account_options);
+    // What they share lives as long as they do.
+    const auto keep = [&](const std::shared_ptr<runtime::Reconciler>& reconciler) {
+      process.reconcilers.emplace_back(reconciler.get(), [reconciler, accounts](runtime::Reconciler*) {});
+    };
+    const auto ours = [](std::string_view plural) { return object::Resource::of("gantry.dev", plural); };
+    const auto wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); };
+    auto provider = std::make_shared<provider::ProviderReconciler>(house.reactor, *accounts);
+    auto server = std::make_shared<server::ServerReconciler>(server::ServerReconciler::Parts{
+        .reactor = house.reactor,
+        .client = process.client,
+        .hosts = hosts,
+        .agent_key = Secret("fleet-key"),
+        .authority = "our authority",
+        .version = "1.2.3",
+        .wake = wake,
+        .accounts = accounts.get(),
+        .random = &house.random,
+        .issue =
+            [](const std::string& name) {
+              return server::ServerReconciler::AgentCertificate{"cert of " + name, Secret("its key"), "sha256:ab"};
+            },
+        .agent_source = [this] { return agent_source; }});
+    auto snapshot = std::make_shared<snapshot::SnapshotReconciler>(
+        snapshot::SnapshotReconciler::Parts{.reactor = house.reactor,
+                                            .client = process.client,
+                                            .accounts = *accounts,
+                                            .agent_source = [this] { return agent_source; },
+                                            .wake = wake});
+    process.plane->serve(ours("snapshots"), *snapshot);
+    keep(snapshot);
+    process.plane->serve(ours("providers"), *provider);
+    process.plane->serve(ours("servers"), *server);
+    keep(provider);
+    keep(server);
+  }
+};
+
+}  // namespace gantry::reconcilers
