@@ -78,6 +78,10 @@ Command controller_command() {
             .value = "ADDRESS:PORT",
             .help = "where the API is served; port 0: any",
             .otherwise = "127.0.0.1:6443"},
+           {.name = "advertise",
+            .value = "HOST:PORT",
+            .help = "where machines at providers reach this controller, to fetch the agent",
+            .otherwise = {}},
            {.name = "http", .help = "plain HTTP instead of HTTPS; loopback addresses only", .otherwise = {}},
            {.name = "read-only", .help = "observe and report, change nothing outside", .otherwise = {}},
            {.name = "open-metrics", .help = "/metrics needs no credentials", .otherwise = {}},
@@ -112,6 +116,7 @@ Command controller_command() {
         options.data_dir = flags.text("data-dir");
         options.manifests = flags.text("manifests");
         options.listen = flags.text("listen");
+        options.advertise = flags.text("advertise");
         options.http = flags.on("http");
         options.read_only = flags.on("read-only");
         options.open_metrics = flags.on("open-metrics");

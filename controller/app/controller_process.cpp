@@ -9,6 +9,8 @@
 #include "controller/api/http/server.hpp"
 #include "controller/api/local_client.hpp"
 #include "controller/app/admin_routes.hpp"
+#include "controller/app/agent_archive.hpp"
+#include "controller/app/agent_routes.hpp"
 #include "controller/app/app_checks.hpp"
 #include "controller/app/app_capacity.hpp"
 #include "controller/app/app_logs.hpp"
@@ -18,8 +20,10 @@
 #include "controller/app/process_metrics.hpp"
 #include "controller/app/registry.hpp"
 #include "controller/app/upload_routes.hpp"
+#include "controller/base/cpprest_transport.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/log.hpp"
+#include "controller/base/pki.hpp"
 #include "controller/base/resident_memory.hpp"
 #include "controller/base/signals.hpp"
 #include "controller/base/wake_watch.hpp"
@@ -41,6 +45,14 @@ const object::Resource& sources() {
 constexpr std::string_view kDeclared = "manifests";  // the Source of --manifests
 constexpr std::string_view kDeclaredLabel = "gantry.dev/declared-by";
 
+// For an agent on a machine that has no address yet: it is known by the certificate itself.
+reconcilers::server::ServerReconciler::AgentCertificate issue_agent_certificate(const std::string& data_dir,
+                                                                                const std::string& name) {
+  const pki::Folder folder(files::join(data_dir, "pki"), system_clock());
+  const pki::Credential made = folder.issue({name});
+  return {made.certificate, made.key, pki::fingerprint_of(made.certificate)};
+}
+
 }  // namespace
 
 struct ControllerProcess::House {
@@ -50,6 +62,7 @@ struct ControllerProcess::House {
   Task<> open_loop();
   Task<> declare_manifests();
   void look_at_everything();
+  void look_at_machines();
   Task<bool> close_loop();
   Task<> end();
 
@@ -79,7 +92,10 @@ struct ControllerProcess::House {
   std::unique_ptr<WakeWatch> wake_watch;
   std::unique_ptr<DiskWatch> disk;
   std::shared_ptr<runtime::Plane> plane;
-  std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
+  http::CpprestTransport outside{loop};
+  std::unique_ptr<AgentArchive> agent_archive;
+  std::unique_ptr<AgentRoutes> agent_routes;
+  Reconcilers reconcilers;
 
   std::atomic<bool> ready{false};
   std::atomic<bool> ending{false};
@@ -103,6 +119,7 @@ ControllerProcess::House::House(ControllerOptions given)
 
   api::Authenticator::Options open;
   if (options.open_metrics) open.open_paths.emplace_back("/metrics");
+  open.open_paths.emplace_back("/agent");
   identity = prepare_identity(options.data_dir, address.host, system_clock(), random, open);
 
   api::ApiOptions api_options;
@@ -132,12 +149,16 @@ ControllerProcess::House::House(ControllerOptions given)
   code = std::make_unique<AppSources>(loop, pool, *client, *host, options.data_dir, options.docker_socket);
   hosts->carry_images_from(code->images());
   uploads = std::make_unique<UploadRoutes>(*admin, front, loop, code->uploads());
+  agent_archive = std::make_unique<AgentArchive>(
+      loop, pool, options.data_dir, options.advertise.empty() ? "" : "https://" + options.advertise,
+      std::string(kVersion));
+  agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive);
 
   api::http::ServerOptions server_options;
   server_options.address = address.host;
   server_options.port = address.port;
   if (!options.http) server_options.tls = identity.tls;
-  server = std::make_unique<api::http::Server>(front, *uploads, identity.authenticator, server_options);
+  server = std::make_unique<api::http::Server>(front, *agent_routes, identity.authenticator, server_options);
   server->listen();
   url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
         std::to_string(server->port());
@@ -162,7 +183,11 @@ ControllerProcess::House::House(ControllerOptions given)
                .data_dir = options.data_dir,
                .hash_key = kept_key(options.data_dir, "config.key", random),
                .agent_key = Secret(kept_key(options.data_dir, "agent.key", random)),
-               .authority = identity.authority});
+               .authority = identity.authority,
+               .transport = outside,
+               .random = random,
+               .issue = [this](const std::string& name) { return issue_agent_certificate(options.data_dir, name); },
+               .agent_source = [this] { return agent_archive->source(); }});
 
   api->on_kind([this](object::Resource resource, object::KindPtr kind) {
     loop.post([this, resource, kind = std::move(kind)] {
@@ -192,6 +217,7 @@ Task<> ControllerProcess::House::open_loop() {
   co_await host->open();
   co_await router->open();
   co_await code->open(host->id());
+  agent_archive->open([this] { look_at_machines(); });
   plane->start();
   plane_stopped = false;
   co_await plane->wait_synced();
@@ -236,11 +262,21 @@ void ControllerProcess::House::look_at_everything() {
   }
 }
 
+// What waited for the agent to be packed.
+void ControllerProcess::House::look_at_machines() {
+  if (ending) return;
+  for (const char* kind : {"servers", "snapshots"}) {
+    const auto* informer = plane->informers().find_informer(object::Resource::of("gantry.dev", kind));
+    for (const auto& object : informer->list()) plane->poke(object->key());
+  }
+}
+
 Task<bool> ControllerProcess::House::close_loop() {
   wake_watch.reset();
   co_await disk->close();
   plane_stopped = co_await plane->stop();
   if (plane_stopped) {
+    co_await reconcilers.accounts->close();
     co_await router->close();
     co_await code->close();
     co_await hosts->close();

@@ -16,6 +16,7 @@ struct ControllerOptions {
   std::string data_dir;
   std::string manifests;                  // empty: none; else a Source "manifests" in namespace default
   std::string listen = "127.0.0.1:6443";  // ADDRESS:PORT; port 0: any
+  std::string advertise;                  // HOST:PORT where other machines reach us; empty: they do not
   bool http = false;                      // plain HTTP; loopback only
   bool read_only = false;
   bool open_metrics = false;  // /metrics without credentials

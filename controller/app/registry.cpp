@@ -3,7 +3,12 @@
 #include "controller/base/files.hpp"
 #include "controller/cli/version.hpp"
 #include "crds/embedded.hpp"
+#include "providers/digitalocean/digitalocean.hpp"
+#include "providers/hetzner/hetzner.hpp"
+#include "providers/incus/incus.hpp"
+#include "reconcilers/provider/provider_reconciler.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
+#include "reconcilers/snapshot/snapshot_reconciler.hpp"
 #include "reconcilers/source/source_reconciler.hpp"
 
 namespace gantry::app {
@@ -14,13 +19,24 @@ object::KindTable served_kinds() {
   return object::KindTable(std::move(kinds));
 }
 
-std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
+reconcilers::provider::Accounts::Factories provider_types() {
+  return {
+      {"digitalocean", providers::digitalocean::make},
+      {"hetzner", providers::hetzner::make},
+      {"incus", providers::incus::make},
+  };
+}
+
+Reconcilers serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
   const auto ours = [](std::string_view plural) { return object::Resource::of("gantry.dev", plural); };
   const auto wake = [&plane](const object::Key& key) { plane.poke(key); };
-  std::vector<std::unique_ptr<runtime::Reconciler>> reconcilers;
+  Reconcilers made;
+  made.accounts = std::make_unique<reconcilers::provider::Accounts>(
+      parts.client, providers::ProviderParts{parts.loop, parts.blocking, parts.random, parts.transport},
+      provider_types());
   const auto serve = [&](std::string_view plural, std::unique_ptr<runtime::Reconciler> reconciler) {
     plane.serve(ours(plural), *reconciler);
-    reconcilers.push_back(std::move(reconciler));
+    made.all.push_back(std::move(reconciler));
   };
 
   serve("apps", std::make_unique<reconcilers::app::AppReconciler>(
@@ -49,10 +65,22 @@ std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& pl
                                                                     .agent_key = parts.agent_key,
                                                                     .authority = parts.authority,
                                                                     .version = std::string(cli::kVersion),
-                                                                    .wake = wake}));
+                                                                    .wake = wake,
+                                                                    .accounts = made.accounts.get(),
+                                                                    .random = &parts.random,
+                                                                    .issue = parts.issue,
+                                                                    .agent_source = parts.agent_source}));
+  serve("providers",
+        std::make_unique<reconcilers::provider::ProviderReconciler>(parts.loop, *made.accounts));
+  serve("snapshots", std::make_unique<reconcilers::snapshot::SnapshotReconciler>(
+                         reconcilers::snapshot::SnapshotReconciler::Parts{.reactor = parts.loop,
+                                                                          .client = parts.client,
+                                                                          .accounts = *made.accounts,
+                                                                          .agent_source = parts.agent_source,
+                                                                          .wake = wake}));
   // A Release's status is written by its App's reconciler.
   plane.leave_alone(ours("releases"));
-  return reconcilers;
+  return made;
 }
 
 }  // namespace gantry::app

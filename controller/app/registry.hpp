@@ -13,6 +13,8 @@
 #include "providers/router.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
+#include "reconcilers/provider/accounts.hpp"
+#include "reconcilers/server/server_reconciler.hpp"
 
 namespace gantry::app {
 
@@ -35,9 +37,23 @@ struct ReconcilerParts {
   std::string hash_key;
   Secret agent_key;       // for agents of Servers without a Secret of their own
   std::string authority;  // PEM, likewise
+  // For machines that are made.
+  http::Transport& transport;
+  Random& random;
+  std::function<reconcilers::server::ServerReconciler::AgentCertificate(const std::string& name)> issue;
+  std::function<reconcilers::provider::AgentSource()> agent_source;
+};
+
+// What stands behind each type of Provider.
+reconcilers::provider::Accounts::Factories provider_types();
+
+// The reconcilers of a plane, and what they share.
+struct Reconcilers {
+  std::unique_ptr<reconcilers::provider::Accounts> accounts;
+  std::vector<std::unique_ptr<runtime::Reconciler>> all;
 };
 
 // Makes the reconcilers and gives the plane one for each kind that has one. They must live as long as the plane.
-std::vector<std::unique_ptr<runtime::Reconciler>> serve_kinds(runtime::Plane& plane, ReconcilerParts parts);
+Reconcilers serve_kinds(runtime::Plane& plane, ReconcilerParts parts);
 
 }  // namespace gantry::app

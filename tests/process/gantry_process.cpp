@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -213,8 +214,8 @@ Controller::~Controller() {
 }
 
 void Controller::start() {
-  std::vector<std::string> command{gantry_binary(), "controller", "--data-dir",
-                                   folder("data"),  "--listen",   "127.0.0.1:0"};
+  std::vector<std::string> command{gantry_binary(), "controller", "--data-dir", folder("data")};
+  if (std::ranges::find(more_, "--listen") == more_.end()) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
   command.insert(command.end(), more_.begin(), more_.end());
   std::filesystem::remove(kubeconfig());
   process_ = std::make_unique<Background>(command, folder("log"));

@@ -1,0 +1,171 @@
+#include "tests/process/lxd_daemon.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
+
+namespace gantry::process {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Busybox, curl, and of the C library what every machine has; its first start asks for an address and then does what the user
+// data says, as cloud-init would.
+constexpr const char* kMakeImage = R"sh(
+set -eu
+cd "$1"
+mkdir -p rootfs templates
+cd rootfs
+mkdir -p bin sbin etc proc sys dev tmp run var/lib var/log root lib64 lib/x86_64-linux-gnu usr/bin opt
+cp /bin/busybox bin/busybox
+for applet in $(busybox --list); do [ $applet = busybox ] || ln -sf /bin/busybox bin/$applet; done
+ln -sf /bin/busybox sbin/init
+for library in libc.so.6 libm.so.6 libresolv.so.2 libpthread.so.0 libdl.so.2 librt.so.1; do
+  cp -L /lib/x86_64-linux-gnu/$library lib/x86_64-linux-gnu/
+done
+cp -L /lib64/ld-linux-x86-64.so.2 lib64/
+# Busybox' own HTTPS does not speak with certificates of elliptic curves.
+cp -L "$(command -v curl)" usr/bin/
+ldd "$(command -v curl)" | grep -o '/[^ ]*' | while read -r library; do cp -nL "$library" lib/x86_64-linux-gnu/; done
+echo 'root:x:0:0:root:/root:/bin/sh' > etc/passwd
+echo 'root:x:0:' > etc/group
+printf '::sysinit:/etc/rc\n::respawn:/bin/sleep 1000000\n' > etc/inittab
+cat > etc/udhcpc <<'END'
+#!/bin/sh
+case $1 in bound|renew)
+  ifconfig $interface $ip netmask $subnet
+  [ -z "$router" ] || route add default gw $router ;;
+esac
+END
+cat > etc/rc <<'END'
+#!/bin/sh
+hostname -F /etc/hostname
+ifconfig lo up
+ifconfig eth0 up
+udhcpc -i eth0 -s /etc/udhcpc -n -q -t 30 -T 1
+sh /etc/user-data > /var/log/user-data.log 2>&1 &
+END
+chmod +x etc/rc etc/udhcpc
+cd ..
+echo '{{ config_get("cloud-init.user-data", "") }}' > templates/user-data.tpl
+echo '{{ container.name }}' > templates/hostname.tpl
+cat > metadata.yaml <<'END'
+architecture: x86_64
+creation_date: 1760000000
+properties: {description: busybox with the C library}
+templates:
+  /etc/user-data: {when: [create, copy], template: user-data.tpl}
+  /etc/hostname: {when: [create, copy], template: hostname.tpl}
+END
+tar -czf image.tar.gz metadata.yaml templates rootfs
+)sh";
+
+}  // namespace
+
+std::string LxdDaemon::missing() {
+  if (::geteuid() != 0) return "a hypervisor needs root";
+  for (const char* program : {"lxd", "dnsmasq", "busybox", "curl", "iptables-save", "unsquashfs"}) {
+    if (!have(program)) return std::string(program) + " is not installed";
+  }
+  return {};
+}
+
+LxdDaemon::LxdDaemon() {
+  const int number = ::getpid();
+  bridge_ = "gantry" + std::to_string(number % 100000);
+  const std::string net = "10." + std::to_string(100 + number % 100) + "." + std::to_string(number / 100 % 250) + ".";
+  host_address_ = net + "1";
+  const std::string data = folder_ / "lxd";
+  run({"mkdir", "-p", data});
+  daemon_ = std::make_unique<Background>(std::vector<std::string>{"lxd", "--group", "root"}, folder_ / "lxd.log",
+                                         std::map<std::string, std::string>{{"LXD_DIR", data}});
+  if (!eventually([&] { return run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0; }, 60s))
+    throw std::runtime_error("lxd does not come up: " + read(folder_ / "lxd.log"));
+  call("POST", "/1.0/storage-pools", R"({"name":"pool","driver":"dir"})");
+  call("POST", "/1.0/networks",
+       R"({"name":")" + bridge_ + R"(","config":{"ipv4.address":")" + host_address_ +
+           R"(/24","ipv4.nat":"false","ipv6.address":"none"}})");
+  call("PUT", "/1.0/profiles/default",
+       R"({"devices":{"root":{"type":"disk","path":"/","pool":"pool"},"eth0":{"type":"nic","name":"eth0","network":")" +
+           bridge_ + R"("}}})");
+  import_image();
+}
+
+LxdDaemon::~LxdDaemon() {
+  for (const auto& name : instances()) {
+    call("PUT", "/1.0/instances/" + name + "/state", R"({"action":"stop","force":true,"timeout":0})");
+    call("DELETE", "/1.0/instances/" + name);
+  }
+  call("PUT", "/1.0/profiles/default", R"({"devices":{}})");
+  const json::Value images = call("GET", "/1.0/images");
+  if (images.is_array()) {
+    for (const auto& path : images.as_array()) call("DELETE", path.as_string());
+  }
+  call("DELETE", "/1.0/networks/" + bridge_);
+  call("DELETE", "/1.0/storage-pools/pool");
+  daemon_->stop();
+  remove_rules();
+  // What the daemon mounts for itself goes with it, but not always at once.
+  for (const char* mount : {"lxd/devlxd", "lxd/shmounts", "lxd/guestapi"}) run({"umount", "-l", folder_ / mount});
+}
+
+// It removes its bridge and leaves the bridge's rules.
+void LxdDaemon::remove_rules() const {
+  for (const char* table : {"filter", "nat", "mangle"}) {
+    std::istringstream rules(run({"iptables-save", "-t", table}).out);
+    for (std::string rule; std::getline(rules, rule);) {
+      if (!rule.starts_with("-A") || rule.find(" " + bridge_ + " ") == std::string::npos) continue;
+      run({"sh", "-c", "iptables -t " + std::string(table) + " -D" + rule.substr(2)});
+    }
+  }
+}
+
+json::Value LxdDaemon::call(const std::string& method, const std::string& path, const std::string& body) const {
+  std::vector<std::string> command{"curl", "-s", "--unix-socket", socket(), "-X", method, "http://lxd" + path};
+  if (!body.empty()) command.insert(command.end(), {"--data-binary", body});
+  const std::string out = run(command).out;
+  if (out.empty()) return {};
+  const json::Value answer = json::parse(out);
+  if (const std::string operation = answer.string_or("operation"); !operation.empty())
+    run({"curl", "-s", "--unix-socket", socket(), "http://lxd" + operation + "/wait?timeout=30"});
+  const json::Value* metadata = answer.find("metadata");
+  return metadata ? *metadata : json::Value();
+}
+
+void LxdDaemon::import_image() const {
+  const std::string folder = folder_ / "image";
+  write(folder_ / "make-image", kMakeImage);
+  run({"mkdir", "-p", folder});
+  const Outcome made = run({"sh", folder_ / "make-image", folder});
+  if (made.exit_code != 0) throw std::runtime_error("the image cannot be made: " + made.err);
+  call("POST", "/1.0/images", "@" + folder + "/image.tar.gz");
+  const json::Value images = call("GET", "/1.0/images?recursion=1");
+  if (!images.is_array() || images.as_array().size() != 1) throw std::runtime_error("the image was not imported");
+  call("POST", "/1.0/images/aliases",
+       R"({"name":"busybox","target":")" + images.as_array().front().string_or("fingerprint") + R"("})");
+}
+
+std::vector<std::string> LxdDaemon::instances() const {
+  std::vector<std::string> names;
+  const json::Value list = call("GET", "/1.0/instances");
+  if (!list.is_array()) return names;
+  for (const auto& path : list.as_array()) names.push_back(path.as_string().substr(path.as_string().rfind('/') + 1));
+  std::ranges::sort(names);
+  return names;
+}
+
+std::size_t LxdDaemon::images_of_ours() const {
+  const json::Value list = call("GET", "/1.0/images?recursion=1");
+  if (!list.is_array()) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(
+      list.as_array(), [](const json::Value& image) { return image.at({"properties", "gantry-uid"}) != nullptr; }));
+}
+
+std::string LxdDaemon::read_file(const std::string& instance, const std::string& path) const {
+  const Outcome got = run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0/instances/" + instance + "/files?path=" + path});
+  return got.exit_code == 0 ? got.out : "";
+}
+
+}  // namespace gantry::process
