@@ -25,9 +25,12 @@ constexpr Capabilities kCapabilities{.snapshots = true,
 
 std::string_view word_of(Provider::Power power) {
   switch (power) {
-    case Provider::Power::On: return "power_on";
-    case Provider::Power::Shutdown: return "shutdown";
-    case Provider::Power::Off: break;
+    case Provider::Power::On:
+      return "power_on";
+    case Provider::Power::Shutdown:
+      return "shutdown";
+    case Provider::Power::Off:
+      break;
   }
   return "power_off";
 }
@@ -42,8 +45,11 @@ class DigitalOcean final : public Provider {
   Task<Account> account() override {
     const json::Value body = co_await api_.get("/v2/account", "/v2/account");
     const json::Value& said = rest::part(body, "account");
-    Account account{.name = said.string_or("email"), .servers_max = static_cast<int>(said.int_or("droplet_limit", 0)), .problem = {}};
-    if (const json::Value* team = said.find("team"); team && team->is_object()) account.name += " (" + team->string_or("name") + ")";
+    Account account{.name = said.string_or("email"),
+                    .servers_max = static_cast<int>(said.int_or("droplet_limit", 0)),
+                    .problem = {}};
+    if (const json::Value* team = said.find("team"); team && team->is_object())
+      account.name += " (" + team->string_or("name") + ")";
     if (const std::string status = said.string_or("status"); status == "locked")
       account.problem = status + ": " + said.string_or("status_message");
     co_return account;
@@ -65,11 +71,15 @@ class DigitalOcean final : public Provider {
   Task<std::vector<CloudImage>> images_of(Mark mark) override { return images_.of(std::move(mark)); }
   Task<std::optional<CloudServer>> find_server(std::string id) override { return servers_.find(std::move(id)); }
   Task<std::optional<CloudImage>> find_image(std::string id) override { return images_.find(std::move(id)); }
-  Task<std::vector<Progress>> poll(std::vector<std::string> operations) override { return servers_.poll(std::move(operations)); }
+  Task<std::vector<Progress>> poll(std::vector<std::string> operations) override {
+    return servers_.poll(std::move(operations));
+  }
 
   Task<Operation> create_server(ServerOrder order) override { return servers_.create(std::move(order)); }
   Task<Operation> remove_server(std::string id) override { return servers_.remove(std::move(id)); }
-  Task<Operation> power(std::string id, Power power) override { return servers_.act(std::move(id), {{"type", word_of(power)}}); }
+  Task<Operation> power(std::string id, Power power) override {
+    return servers_.act(std::move(id), {{"type", word_of(power)}});
+  }
   // Its disk stays as it is, so that the way back stays open.
   Task<Operation> resize(std::string id, std::string size) override {
     return servers_.act(std::move(id), {{"type", "resize"}, {"size", std::move(size)}, {"disk", false}});
@@ -93,7 +103,9 @@ class DigitalOcean final : public Provider {
     const std::string name = image_name(order);
     return servers_.act(std::move(order.server), {{"type", "snapshot"}, {"name", name}});
   }
-  Task<Operation> copy_image(std::string id, std::string region) override { return images_.copy(std::move(id), std::move(region)); }
+  Task<Operation> copy_image(std::string id, std::string region) override {
+    return images_.copy(std::move(id), std::move(region));
+  }
   Task<> remove_image(std::string id) override { return images_.remove(std::move(id)); }
 
  private:

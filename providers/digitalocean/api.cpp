@@ -17,7 +17,8 @@ bool says(std::string_view message, std::initializer_list<std::string_view> word
 }
 
 rest::Refusal read_refusal(int status, const json::Value& said) {
-  rest::Refusal refusal{.code = said.string_or("id"), .message = said.string_or("message"), .meaning = {}, .retry_after = {}};
+  rest::Refusal refusal{
+      .code = said.string_or("id"), .message = said.string_or("message"), .meaning = {}, .retry_after = {}};
   if (refusal.code.empty()) refusal.code = said.string_or("error");
   if (const json::Value* causes = said.find("root_causes")) {
     for (const auto& cause : rest::texts(causes)) refusal.message += (refusal.message.empty() ? "" : "; ") + cause;
@@ -27,7 +28,8 @@ rest::Refusal read_refusal(int status, const json::Value& said) {
     refusal.meaning = ErrorCode::QuotaExceeded;
   } else if (status == 422 && says(message, {"pending event", "already in progress"})) {
     refusal.meaning = ErrorCode::Conflict;
-  } else if (status == 422 && says(message, {"is not available in this region", "currently unavailable", "out of capacity"})) {
+  } else if (status == 422 &&
+             says(message, {"is not available in this region", "currently unavailable", "out of capacity"})) {
     refusal.meaning = ErrorCode::Unavailable;
     refusal.retry_after = std::chrono::minutes(5);
   }
@@ -35,21 +37,23 @@ rest::Refusal read_refusal(int status, const json::Value& said) {
 }
 
 rest::Vendor vendor() {
-  return {.name = "digitalocean",
-          .endpoint = "https://api.digitalocean.com",
-          .request_id = "x-request-id",
-          .limit = "ratelimit-limit",
-          .remaining = "ratelimit-remaining",
-          .reset = "ratelimit-reset",
-          // Its headers tell of the 5,000 an hour; that no more than 250 may fall into one minute stands in its documents.
-          .allowance = {.burst = 250, .burst_period = std::chrono::minutes(1), .refill = 0},
-          .read_refusal = read_refusal};
+  return {
+      .name = "digitalocean",
+      .endpoint = "https://api.digitalocean.com",
+      .request_id = "x-request-id",
+      .limit = "ratelimit-limit",
+      .remaining = "ratelimit-remaining",
+      .reset = "ratelimit-reset",
+      // Its headers tell of the 5,000 an hour; that no more than 250 may fall into one minute stands in its documents.
+      .allowance = {.burst = 250, .burst_period = std::chrono::minutes(1), .refill = 0},
+      .read_refusal = read_refusal};
 }
 
 Secret token_of(const ProviderSettings& settings) {
   const auto token = settings.credentials.find("token");
   if (token == settings.credentials.end() || token->second.empty())
-    throw Error(ErrorCode::Invalid, "spec.credentials: the Secret has no entry \"token\", an API token of DigitalOcean");
+    throw Error(ErrorCode::Invalid,
+                "spec.credentials: the Secret has no entry \"token\", an API token of DigitalOcean");
   return token->second;
 }
 
@@ -59,12 +63,20 @@ Api::Api(const ProviderParts& parts, const ProviderSettings& settings)
     : client(parts, vendor(), settings.name, settings.endpoint, token_of(settings)) {}
 
 Task<json::Value> Api::get(std::string path, std::string operation, std::string about) {
-  return client.ask({.method = "GET", .path = std::move(path), .operation = std::move(operation), .body = {}, .about = std::move(about)});
+  return client.ask({.method = "GET",
+                     .path = std::move(path),
+                     .operation = std::move(operation),
+                     .body = {},
+                     .about = std::move(about)});
 }
 
 Task<json::Value> Api::send(std::string method, std::string path, std::string operation, json::Value body,
                             std::string about) {
-  return client.ask({.method = std::move(method), .path = std::move(path), .operation = std::move(operation), .body = std::move(body), .about = std::move(about)});
+  return client.ask({.method = std::move(method),
+                     .path = std::move(path),
+                     .operation = std::move(operation),
+                     .body = std::move(body),
+                     .about = std::move(about)});
 }
 
 Task<json::Value> Api::find(std::string path, std::string operation, std::string about) {
@@ -80,8 +92,10 @@ Task<json::Array> Api::list(std::string path, std::string name, std::string key,
   const std::string operation = path.substr(0, path.find('?'));
   const std::string begun = path + (path.find('?') == std::string::npos ? "?" : "&");
   const auto read = [this, begun, operation, name](int number) -> Task<rest::Page> {
-    const json::Value body = co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
-    rest::Page page{.rows = rest::rows(body, name), .total = rest::part(body, "meta").int_or("total", -1), .last = true};
+    const json::Value body =
+        co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
+    rest::Page page{
+        .rows = rest::rows(body, name), .total = rest::part(body, "meta").int_or("total", -1), .last = true};
     page.last = body.at({"links", "pages", "next"}) == nullptr;
     co_return page;
   };
@@ -115,7 +129,8 @@ json::Value image_word(const ServerOrder& order) {
 }
 
 std::string image_name(const ImageOrder& order) {
-  return order.name + "--" + tag_of(order.mark) + "-" + (order.content.empty() ? std::string(kNoContent) : order.content);
+  return order.name + "--" + tag_of(order.mark) + "-" +
+         (order.content.empty() ? std::string(kNoContent) : order.content);
 }
 
 ImageMark read_image_name(std::string_view name) {

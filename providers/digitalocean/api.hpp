@@ -1,6 +1,6 @@
 // What every part of provider digitalocean uses: the client with this vendor's ways, listings, and marks. Droplets and
-// images of ours are found by names alone: a droplet by its tag, an image (which its action cannot tag) by what its name
-// ends with.
+// images of ours are found by names alone: a droplet by its tag, an image (which its action cannot tag) by what its
+// name ends with.
 #pragma once
 
 #include <string>

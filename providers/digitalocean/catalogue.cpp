@@ -25,7 +25,8 @@ SizeOffer read_size(const json::Value& said) {
 
 ImageOffer read_image(const json::Value& said) {
   ImageOffer image{.name = said.string_or("slug"), .id = rest::id_of(said)};
-  for (const char c : said.string_or("distribution")) image.family += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : said.string_or("distribution"))
+    image.family += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   const std::string name = said.string_or("name");  // "24.04 (LTS) x64"
   image.version = name.substr(0, name.find(' '));
   image.architecture = "x86_64";
@@ -39,11 +40,13 @@ ImageOffer read_image(const json::Value& said) {
 Task<Catalogue> read_catalogue(Api& api) {
   Catalogue catalogue;
   for (const auto& region : co_await api.list("/v2/regions", "regions", "slug"))
-    catalogue.regions.push_back({rest::id_of(region, "slug"), region.string_or("name"), region.bool_or("available", false)});
+    catalogue.regions.push_back(
+        {rest::id_of(region, "slug"), region.string_or("name"), region.bool_or("available", false)});
   for (const auto& size : co_await api.list("/v2/sizes", "sizes", "slug")) catalogue.sizes.push_back(read_size(size));
   for (const auto& image : co_await api.list("/v2/images?type=distribution", "images")) {
     // Without a slug it cannot be asked for by name.
-    if (!image.string_or("slug").empty() && image.string_or("status") != "retired") catalogue.images.push_back(read_image(image));
+    if (!image.string_or("slug").empty() && image.string_or("status") != "retired")
+      catalogue.images.push_back(read_image(image));
   }
   // Not in the API; the vendor's price list of 2026: 0.06 USD a GiB of snapshot and month, 0.01 USD a GiB of traffic.
   catalogue.image_gib_month = Money{60'000, std::string(kCurrency)};

@@ -49,13 +49,19 @@ json::Value body_of(const std::string& tag, const std::vector<FirewallRule>& rul
   for (const auto& rule : rules) {
     json::Array from;
     for (const auto& network : rule.from) from.emplace_back(network);
-    inbound.push_back(json::Object{{"protocol", rule.protocol}, {"ports", ports_of(rule)}, {"sources", json::Object{{"addresses", std::move(from)}}}});
+    inbound.push_back(json::Object{{"protocol", rule.protocol},
+                                   {"ports", ports_of(rule)},
+                                   {"sources", json::Object{{"addresses", std::move(from)}}}});
   }
   // What is not listed may not go out either.
   json::Array outbound;
   for (const char* protocol : {"tcp", "udp", "icmp"})
-    outbound.push_back(json::Object{{"protocol", protocol}, {"ports", "0"}, {"destinations", json::Object{{"addresses", everywhere()}}}});
-  return json::Object{{"name", tag}, {"tags", json::Array{tag}}, {"inbound_rules", std::move(inbound)}, {"outbound_rules", std::move(outbound)}};
+    outbound.push_back(json::Object{
+        {"protocol", protocol}, {"ports", "0"}, {"destinations", json::Object{{"addresses", everywhere()}}}});
+  return json::Object{{"name", tag},
+                      {"tags", json::Array{tag}},
+                      {"inbound_rules", std::move(inbound)},
+                      {"outbound_rules", std::move(outbound)}};
 }
 
 }  // namespace
@@ -69,7 +75,8 @@ Firewalls::Firewalls(Api& api)
 
 Task<std::vector<CloudFirewall>> Firewalls::list(int* calls) {
   All firewalls;
-  for (const auto& said : co_await api_.list("/v2/firewalls", "firewalls", "id", calls)) firewalls.push_back(read_firewall(said));
+  for (const auto& said : co_await api_.list("/v2/firewalls", "firewalls", "id", calls))
+    firewalls.push_back(read_firewall(said));
   co_return firewalls;
 }
 
@@ -82,7 +89,8 @@ Task<> Firewalls::put(Mark mark, std::vector<FirewallRule> rules) {
   std::sort(rules.begin(), rules.end());
   const std::string tag = tag_of(mark);
   const All firewalls = co_await all();
-  const auto existing = std::find_if(firewalls.begin(), firewalls.end(), [&](const auto& one) { return one.mark == mark; });
+  const auto existing =
+      std::find_if(firewalls.begin(), firewalls.end(), [&](const auto& one) { return one.mark == mark; });
   if (existing != firewalls.end() && existing->rules == rules && existing->applied) co_return;
   // A firewall that names a tag nobody has made is refused.
   if (!tags_.contains(tag)) {
@@ -92,7 +100,8 @@ Task<> Firewalls::put(Mark mark, std::vector<FirewallRule> rules) {
   if (existing == firewalls.end()) {
     co_await api_.send("POST", "/v2/firewalls", "/v2/firewalls", body_of(tag, rules), tag);
   } else {
-    co_await api_.send("PUT", "/v2/firewalls/" + percent_encode(existing->id), "/v2/firewalls/{id}", body_of(tag, rules), tag);
+    co_await api_.send("PUT", "/v2/firewalls/" + percent_encode(existing->id), "/v2/firewalls/{id}",
+                       body_of(tag, rules), tag);
   }
 }
 

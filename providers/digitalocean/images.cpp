@@ -21,7 +21,8 @@ CloudImage read_image(const json::Value& said) {
   image.size_bytes = static_cast<std::int64_t>(rest::number_or(said, "size_gigabytes", 0) * kGiB);
   image.min_disk_bytes = static_cast<std::int64_t>(rest::number_or(said, "min_disk_size", 0) * kGiB);
   image.architecture = "x86_64";
-  image.monthly = Money{static_cast<std::int64_t>(rest::number_or(said, "size_gigabytes", 0) * kMicrosOfGib), std::string(kCurrency)};
+  image.monthly = Money{static_cast<std::int64_t>(rest::number_or(said, "size_gigabytes", 0) * kMicrosOfGib),
+                        std::string(kCurrency)};
   image.created = rest::time_of(said, "created_at");
   return image;
 }
@@ -30,7 +31,8 @@ CloudImage read_image(const json::Value& said) {
 
 Task<std::vector<CloudImage>> Images::list(int* calls) {
   std::vector<CloudImage> images;
-  for (const auto& image : co_await api_.list("/v2/images?private=true", "images", "id", calls)) images.push_back(read_image(image));
+  for (const auto& image : co_await api_.list("/v2/images?private=true", "images", "id", calls))
+    images.push_back(read_image(image));
   co_return images;
 }
 
@@ -50,9 +52,11 @@ Task<Operation> Images::copy(std::string id, std::string region) {
   const auto image = co_await find(id);
   if (!image) throw Error(ErrorCode::NotFound, "digitalocean: there is no image " + id);
   // Asked for what it has, the vendor refuses.
-  if (std::find(image->regions.begin(), image->regions.end(), region) != image->regions.end()) co_return Operation{id, {}};
-  const json::Value answer = co_await api_.send("POST", "/v2/images/" + percent_encode(id) + "/actions", "/v2/images/{id}/actions",
-                                                json::Object{{"type", "transfer"}, {"region", region}}, id);
+  if (std::find(image->regions.begin(), image->regions.end(), region) != image->regions.end())
+    co_return Operation{id, {}};
+  const json::Value answer =
+      co_await api_.send("POST", "/v2/images/" + percent_encode(id) + "/actions", "/v2/images/{id}/actions",
+                         json::Object{{"type", "transfer"}, {"region", region}}, id);
   co_return Operation{id, rest::id_of(rest::part(answer, "action"))};
 }
 

@@ -38,7 +38,8 @@ std::vector<CloudAddress> addresses_of(const json::Value& droplet) {
 }
 
 CloudServer read_server(const json::Value& droplet) {
-  CloudServer server{.id = rest::id_of(droplet), .name = droplet.string_or("name"), .mark = mark_of_tags(droplet.find("tags"))};
+  CloudServer server{
+      .id = rest::id_of(droplet), .name = droplet.string_or("name"), .mark = mark_of_tags(droplet.find("tags"))};
   server.state_text = droplet.string_or("status");
   server.state = state_of(server.state_text);
   server.busy = droplet.bool_or("locked", false);
@@ -81,9 +82,12 @@ Operation begun(std::string target, const json::Value& action) { return {std::mo
 
 Servers::Servers(Api& api)
     : api_(api),
-      marked_(api.client.reactor(), kGather, [this](std::vector<std::string> tags) { return fetch_marked(std::move(tags)); }),
-      known_(api.client.reactor(), kGather, [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }),
-      actions_(api.client.reactor(), kGather, [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {}
+      marked_(api.client.reactor(), kGather,
+              [this](std::vector<std::string> tags) { return fetch_marked(std::move(tags)); }),
+      known_(api.client.reactor(), kGather,
+             [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }),
+      actions_(api.client.reactor(), kGather,
+               [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {}
 
 Task<std::vector<CloudServer>> Servers::list(int* calls) {
   const json::Array droplets = co_await api_.list("/v2/droplets", "droplets", "id", calls);
@@ -136,7 +140,8 @@ Task<std::vector<Progress>> Servers::poll(std::vector<std::string> ids) {
   const auto found = co_await actions_.ask_all(ids);
   for (const auto& id : ids) {
     const auto one = found->find(id);
-    all.push_back(one == found->end() ? Progress{.id = id, .state = Progress::State::Unknown, .problem = {}} : one->second);
+    all.push_back(one == found->end() ? Progress{.id = id, .state = Progress::State::Unknown, .problem = {}}
+                                      : one->second);
   }
   co_return all;
 }
@@ -148,7 +153,8 @@ Task<Servers::Actions::Found> Servers::fetch_actions(std::vector<std::string> id
   };
   // Newest first: what is on its way stands in front.
   for (int page = 1; ids.size() > 1 && page <= kActionPages && missing(); ++page) {
-    const json::Value body = co_await api_.get("/v2/actions?per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(page), "/v2/actions");
+    const json::Value body = co_await api_.get(
+        "/v2/actions?per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(page), "/v2/actions");
     for (const auto& action : rest::rows(body, "actions")) {
       Progress progress = read_action(action);
       found.emplace(progress.id, progress);
@@ -175,7 +181,8 @@ Task<std::vector<std::int64_t>> Servers::key_ids(std::vector<std::string> names)
   if (unknown() != names.end() && (!keys_read_ || now - *keys_read_ > kKeysFresh)) {
     keys_read_ = now;
     std::map<std::string, std::int64_t> keys;
-    for (const auto& key : co_await api_.list("/v2/account/keys", "ssh_keys")) keys[key.string_or("name")] = key.int_or("id", 0);
+    for (const auto& key : co_await api_.list("/v2/account/keys", "ssh_keys"))
+      keys[key.string_or("name")] = key.int_or("id", 0);
     keys_ = std::move(keys);
   }
   if (const auto name = unknown(); name != names.end())
@@ -188,18 +195,16 @@ Task<std::vector<std::int64_t>> Servers::key_ids(std::vector<std::string> names)
 Task<Operation> Servers::create(ServerOrder order) {
   json::Array keys;
   for (const std::int64_t id : co_await key_ids(order.ssh_keys)) keys.emplace_back(id);
-  json::Object body{{"name", order.name},
-                    {"region", order.region},
-                    {"size", order.size},
-                    {"image", image_word(order)},
-                    {"ssh_keys", std::move(keys)},
-                    {"tags", json::Array{"gantry", tag_of(order.mark)}},
-                    {"monitoring", true},
-                    {"ipv6", true}};
+  json::Object body{{"name", order.name},          {"region", order.region},
+                    {"size", order.size},          {"image", image_word(order)},
+                    {"ssh_keys", std::move(keys)}, {"tags", json::Array{"gantry", tag_of(order.mark)}},
+                    {"monitoring", true},          {"ipv6", true}};
   if (!order.user_data.empty()) body.set("user_data", order.user_data.reveal());
-  const json::Value answer = co_await api_.send("POST", "/v2/droplets", "/v2/droplets", std::move(body), order.mark.uid);
+  const json::Value answer =
+      co_await api_.send("POST", "/v2/droplets", "/v2/droplets", std::move(body), order.mark.uid);
   Operation operation{rest::id_of(rest::part(answer, "droplet")), {}};
-  if (const json::Value* actions = answer.at({"links", "actions"}); actions && actions->is_array() && !actions->as_array().empty())
+  if (const json::Value* actions = answer.at({"links", "actions"});
+      actions && actions->is_array() && !actions->as_array().empty())
     operation.id = rest::id_of(actions->as_array()[0]);
   co_return operation;
 }
@@ -227,8 +232,9 @@ Task<Operation> Servers::act(std::string id, json::Object action) {
 Task<> Servers::mark(std::string id, Mark mark) {
   const std::string tag = tag_of(mark);
   co_await api_.send("POST", "/v2/tags", "/v2/tags", json::Object{{"name", tag}}, tag);
-  co_await api_.send("POST", "/v2/tags/" + percent_encode(tag) + "/resources", "/v2/tags/{tag}/resources",
-                     json::Object{{"resources", json::Array{json::Object{{"resource_id", id}, {"resource_type", "droplet"}}}}}, id);
+  co_await api_.send(
+      "POST", "/v2/tags/" + percent_encode(tag) + "/resources", "/v2/tags/{tag}/resources",
+      json::Object{{"resources", json::Array{json::Object{{"resource_id", id}, {"resource_type", "droplet"}}}}}, id);
 }
 
 }  // namespace gantry::providers::digitalocean

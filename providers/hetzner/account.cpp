@@ -24,9 +24,12 @@ constexpr Capabilities kCapabilities{.snapshots = true,
 
 std::string_view word_of(Provider::Power power) {
   switch (power) {
-    case Provider::Power::On: return "poweron";
-    case Provider::Power::Shutdown: return "shutdown";
-    case Provider::Power::Off: break;
+    case Provider::Power::On:
+      return "poweron";
+    case Provider::Power::Shutdown:
+      return "shutdown";
+    case Provider::Power::Off:
+      break;
   }
   return "poweroff";
 }
@@ -60,14 +63,19 @@ class Hetzner final : public Provider {
   Task<std::vector<CloudImage>> images_of(Mark mark) override { return images_.of(std::move(mark)); }
   Task<std::optional<CloudServer>> find_server(std::string id) override { return servers_.find(std::move(id)); }
   Task<std::optional<CloudImage>> find_image(std::string id) override { return images_.find(std::move(id)); }
-  Task<std::vector<Progress>> poll(std::vector<std::string> operations) override { return api_.poll(std::move(operations)); }
+  Task<std::vector<Progress>> poll(std::vector<std::string> operations) override {
+    return api_.poll(std::move(operations));
+  }
 
   Task<Operation> create_server(ServerOrder order) override { return servers_.create(std::move(order)); }
   Task<Operation> remove_server(std::string id) override { return servers_.remove(std::move(id)); }
-  Task<Operation> power(std::string id, Power power) override { return servers_.act(std::move(id), std::string(word_of(power))); }
+  Task<Operation> power(std::string id, Power power) override {
+    return servers_.act(std::move(id), std::string(word_of(power)));
+  }
   // Its disk stays as it is, so that the way back stays open.
   Task<Operation> resize(std::string id, std::string size) override {
-    return servers_.act(std::move(id), "change_type", json::Object{{"server_type", std::move(size)}, {"upgrade_disk", false}});
+    return servers_.act(std::move(id), "change_type",
+                        json::Object{{"server_type", std::move(size)}, {"upgrade_disk", false}});
   }
   Task<Operation> rebuild(std::string id, ServerOrder order) override {
     return servers_.act(std::move(id), "rebuild", json::Object{{"image", std::move(order.image)}});

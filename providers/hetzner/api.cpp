@@ -40,12 +40,14 @@ bool is_about_room(std::string_view code) { return code == "resource_unavailable
 rest::Refusal read_refusal(int, const json::Value& said) {
   const json::Value* error = said.find("error");
   if (!error || !error->is_object()) return {};
-  rest::Refusal refusal{.code = error->string_or("code"), .message = error->string_or("message"), .meaning = {}, .retry_after = {}};
+  rest::Refusal refusal{
+      .code = error->string_or("code"), .message = error->string_or("message"), .meaning = {}, .retry_after = {}};
   refusal.meaning = meaning_of(refusal.code);
   if (is_about_room(refusal.code)) refusal.retry_after = std::chrono::minutes(5);
   if (const json::Value* fields = error->at({"details", "fields"}); fields && fields->is_array()) {
     for (const auto& field : fields->as_array()) {
-      for (const auto& message : rest::texts(field.find("messages"))) refusal.message += "; " + field.string_or("name") + " " + message;
+      for (const auto& message : rest::texts(field.find("messages")))
+        refusal.message += "; " + field.string_or("name") + " " + message;
     }
   }
   return refusal;
@@ -66,7 +68,8 @@ rest::Vendor vendor() {
 Secret token_of(const ProviderSettings& settings) {
   const auto token = settings.credentials.find("token");
   if (token == settings.credentials.end() || token->second.empty())
-    throw Error(ErrorCode::Invalid, "spec.credentials: the Secret has no entry \"token\", an API token of a Hetzner Cloud project");
+    throw Error(ErrorCode::Invalid,
+                "spec.credentials: the Secret has no entry \"token\", an API token of a Hetzner Cloud project");
   return token->second;
 }
 
@@ -101,8 +104,8 @@ Progress together(std::string operation, const std::map<std::string, json::Value
       const json::Value* error = found->second.find("error");
       const std::string code = error ? error->string_or("code") : "";
       progress.state = Progress::State::Failed;
-      progress.problem = "Hetzner: action " + found->second.string_or("command") + " " + id + " failed: " + code + ": " +
-                         (error ? error->string_or("message") : "");
+      progress.problem = "Hetzner: action " + found->second.string_or("command") + " " + id + " failed: " + code +
+                         ": " + (error ? error->string_or("message") : "");
       progress.capacity = is_about_room(code);
       return progress;
     }
@@ -115,15 +118,24 @@ Progress together(std::string operation, const std::map<std::string, json::Value
 
 Api::Api(const ProviderParts& parts, const ProviderSettings& settings)
     : client(parts, vendor(), settings.name, without_version(settings.endpoint), token_of(settings)),
-      actions_(parts.reactor, kGather, [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {}
+      actions_(parts.reactor, kGather, [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {
+}
 
 Task<json::Value> Api::get(std::string path, std::string operation, std::string about) {
-  return client.ask({.method = "GET", .path = "/v1" + path, .operation = std::move(operation), .body = {}, .about = std::move(about)});
+  return client.ask({.method = "GET",
+                     .path = "/v1" + path,
+                     .operation = std::move(operation),
+                     .body = {},
+                     .about = std::move(about)});
 }
 
 Task<json::Value> Api::send(std::string method, std::string path, std::string operation, json::Value body,
                             std::string about) {
-  return client.ask({.method = std::move(method), .path = "/v1" + path, .operation = std::move(operation), .body = std::move(body), .about = std::move(about)});
+  return client.ask({.method = std::move(method),
+                     .path = "/v1" + path,
+                     .operation = std::move(operation),
+                     .body = std::move(body),
+                     .about = std::move(about)});
 }
 
 Task<json::Value> Api::find(std::string path, std::string operation, std::string about) {
@@ -139,10 +151,12 @@ Task<json::Array> Api::list(std::string path, std::string name, std::string key,
   const std::string operation = path.substr(0, path.find('?'));
   const std::string begun = path + (path.find('?') == std::string::npos ? "?" : "&");
   const auto read = [this, begun, operation, name](int number) -> Task<rest::Page> {
-    const json::Value body = co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
+    const json::Value body =
+        co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
     rest::Page page{.rows = rest::rows(body, name), .total = -1, .last = true};
     const json::Value* pages = body.at({"meta", "pagination"});
-    if (!pages) throw Error(ErrorCode::Unavailable, "hetzner GET " + operation + ": the answer does not say which page it is");
+    if (!pages)
+      throw Error(ErrorCode::Unavailable, "hetzner GET " + operation + ": the answer does not say which page it is");
     page.total = pages->int_or("total_entries", -1);
     page.last = pages->int_or("next_page", 0) == 0;
     co_return page;

@@ -61,7 +61,8 @@ json::Value target_of(const Mark& mark) {
 
 Task<std::vector<CloudFirewall>> Firewalls::list(int* calls) {
   std::vector<CloudFirewall> firewalls;
-  for (const auto& said : co_await api_.list("/firewalls", "firewalls", "id", calls)) firewalls.push_back(read_firewall(said));
+  for (const auto& said : co_await api_.list("/firewalls", "firewalls", "id", calls))
+    firewalls.push_back(read_firewall(said));
   co_return firewalls;
 }
 
@@ -70,14 +71,18 @@ Task<> Firewalls::put(Mark mark, std::string name, std::vector<FirewallRule> rul
   const json::Array found = co_await api_.list("/firewalls?label_selector=" + encoded_selector_of(mark), "firewalls");
   if (found.empty()) {
     co_await api_.send("POST", "/firewalls", "/firewalls",
-                       json::Object{{"name", name}, {"labels", labels_of(mark)}, {"rules", rules_of(rules)}, {"apply_to", json::Array{target_of(mark)}}},
+                       json::Object{{"name", name},
+                                    {"labels", labels_of(mark)},
+                                    {"rules", rules_of(rules)},
+                                    {"apply_to", json::Array{target_of(mark)}}},
                        mark.uid);
     co_return;
   }
   const CloudFirewall existing = read_firewall(found.front());
   const std::string path = "/firewalls/" + percent_encode(existing.id) + "/actions/";
   if (existing.rules != rules)
-    co_await api_.send("POST", path + "set_rules", "/firewalls/{id}/actions/set_rules", json::Object{{"rules", rules_of(rules)}}, existing.id);
+    co_await api_.send("POST", path + "set_rules", "/firewalls/{id}/actions/set_rules",
+                       json::Object{{"rules", rules_of(rules)}}, existing.id);
   if (!existing.applied)
     co_await api_.send("POST", path + "apply_to_resources", "/firewalls/{id}/actions/apply_to_resources",
                        json::Object{{"apply_to", json::Array{target_of(mark)}}}, existing.id);

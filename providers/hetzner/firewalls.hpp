@@ -1,5 +1,5 @@
-// Firewalls: one for each mark, which selects its servers by the mark's labels, so that it holds for those that are still
-// to be made.
+// Firewalls: one for each mark, which selects its servers by the mark's labels, so that it holds for those that are
+// still to be made.
 #pragma once
 
 #include <string>

@@ -8,7 +8,8 @@ namespace {
 constexpr double kGiB = 1 << 30;
 
 CloudImage read_image(const json::Value& said) {
-  CloudImage image{.id = rest::id_of(said), .name = said.string_or("description"), .mark = mark_of(said), .content = {}};
+  CloudImage image{
+      .id = rest::id_of(said), .name = said.string_or("description"), .mark = mark_of(said), .content = {}};
   if (const json::Value* labels = said.find("labels")) image.content = labels->string_or(kContentLabel);
   const std::string status = said.string_or("status");
   if (status == "creating") image.state = CloudImage::State::Making;
@@ -33,7 +34,8 @@ Task<std::vector<CloudImage>> Images::list(int* calls) {
 }
 
 Task<std::vector<CloudImage>> Images::of(Mark mark) {
-  co_return read_images(co_await api_.list("/images?type=snapshot&label_selector=" + encoded_selector_of(mark), "images"));
+  co_return read_images(
+      co_await api_.list("/images?type=snapshot&label_selector=" + encoded_selector_of(mark), "images"));
 }
 
 Task<std::optional<CloudImage>> Images::find(std::string id) {
@@ -46,7 +48,8 @@ Task<Operation> Images::create(ImageOrder order) {
   json::Object labels = labels_of(order.mark);
   if (!order.content.empty()) labels.set(kContentLabel, order.content);
   const json::Value answer = co_await api_.send(
-      "POST", "/servers/" + percent_encode(order.server) + "/actions/create_image", "/servers/{id}/actions/create_image",
+      "POST", "/servers/" + percent_encode(order.server) + "/actions/create_image",
+      "/servers/{id}/actions/create_image",
       json::Object{{"type", "snapshot"}, {"description", order.name}, {"labels", std::move(labels)}}, order.server);
   co_return operation_of(rest::id_of(rest::part(answer, "image")), answer);
 }

@@ -50,7 +50,8 @@ CloudServer read_server(const json::Value& said) {
   CloudServer server{.id = rest::id_of(said), .name = said.string_or("name"), .mark = mark_of(said)};
   server.state_text = said.string_or("status");
   server.state = state_of(server.state_text);
-  server.busy = said.bool_or("locked", false) || server.state == CloudServer::State::Other || server.state_text == "deleting";
+  server.busy =
+      said.bool_or("locked", false) || server.state == CloudServer::State::Other || server.state_text == "deleting";
   if (const json::Value* location = said.find("location")) server.region = location->string_or("name");
   if (const json::Value* type = said.find("server_type"); type && type->is_object()) {
     server.size = type->string_or("name");
@@ -77,8 +78,11 @@ std::string path_of(const std::string& id) { return "/servers/" + percent_encode
 
 Servers::Servers(Api& api)
     : api_(api),
-      marked_(api.client.reactor(), kGather, [this](std::vector<std::pair<std::string, std::string>> marks) { return fetch_marked(std::move(marks)); }),
-      known_(api.client.reactor(), kGather, [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }) {}
+      marked_(
+          api.client.reactor(), kGather,
+          [this](std::vector<std::pair<std::string, std::string>> marks) { return fetch_marked(std::move(marks)); }),
+      known_(api.client.reactor(), kGather,
+             [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }) {}
 
 Task<std::vector<CloudServer>> Servers::list(int* calls) {
   const json::Array said = co_await api_.list("/servers", "servers", "id", calls);
@@ -103,7 +107,8 @@ Task<Servers::Marked::Found> Servers::fetch_marked(std::vector<std::pair<std::st
     co_return found;
   }
   for (const auto& [uid, role] : marks) {
-    for (const auto& said : co_await api_.list("/servers?label_selector=" + encoded_selector_of({uid, role}), "servers"))
+    for (const auto& said :
+         co_await api_.list("/servers?label_selector=" + encoded_selector_of({uid, role}), "servers"))
       found[{uid, role}].push_back(read_server(said));
   }
   co_return found;
@@ -130,12 +135,8 @@ Task<Operation> Servers::create(ServerOrder order) {
   for (const auto& [key, value] : labels_of(order.mark)) labels.set(key, value);
   json::Array keys;
   for (const auto& key : order.ssh_keys) keys.emplace_back(key);
-  json::Object body{{"name", order.name},
-                    {"server_type", order.size},
-                    {"location", order.region},
-                    {"image", order.image},
-                    {"labels", std::move(labels)},
-                    {"start_after_create", true}};
+  json::Object body{{"name", order.name},   {"server_type", order.size},   {"location", order.region},
+                    {"image", order.image}, {"labels", std::move(labels)}, {"start_after_create", true}};
   if (!keys.empty()) body.set("ssh_keys", std::move(keys));
   if (!order.user_data.empty()) body.set("user_data", order.user_data.reveal());
   std::string taken;
@@ -154,8 +155,9 @@ Task<Operation> Servers::create(ServerOrder order) {
 Task<Operation> Servers::adopt(ServerOrder order, std::string refusal) {
   for (const auto& said : co_await api_.list("/servers?name=" + percent_encode(order.name), "servers")) {
     if (mark_of(said) == order.mark) co_return Operation{rest::id_of(said), {}};
-    throw Error(ErrorCode::Invalid, refusal + ": server " + rest::id_of(said) +
-                                        " has that name and is not of this object; rename one, or adopt it by annotation");
+    throw Error(ErrorCode::Invalid,
+                refusal + ": server " + rest::id_of(said) +
+                    " has that name and is not of this object; rename one, or adopt it by annotation");
   }
   throw Error(ErrorCode::Conflict, refusal + ": but no such server is listed yet");
 }
@@ -171,14 +173,16 @@ Task<Operation> Servers::remove(std::string id) {
 
 Task<Operation> Servers::act(std::string id, std::string name, json::Value body) {
   const std::string operation = "/servers/{id}/actions/" + name;
-  co_return operation_of(id, co_await api_.send("POST", path_of(id) + "/actions/" + name, operation, std::move(body), id));
+  co_return operation_of(id,
+                         co_await api_.send("POST", path_of(id) + "/actions/" + name, operation, std::move(body), id));
 }
 
 Task<> Servers::mark(std::string id, Mark mark) {
   const json::Value body = co_await api_.get(path_of(id), "/servers/{id}", id);
   // The whole map is replaced: what others have labelled stays.
   json::Object labels;
-  if (const json::Value* had = rest::part(body, "server").find("labels"); had && had->is_object()) labels = had->as_object();
+  if (const json::Value* had = rest::part(body, "server").find("labels"); had && had->is_object())
+    labels = had->as_object();
   for (const auto& [key, value] : labels_of(mark)) labels.set(key, value);
   co_await api_.send("PUT", path_of(id), "/servers/{id}", json::Object{{"labels", std::move(labels)}}, id);
 }

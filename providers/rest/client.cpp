@@ -49,17 +49,26 @@ ErrorCode meaning_of(int status) {
     case 400:
     case 405:
     case 415:
-    case 422: return ErrorCode::Invalid;
-    case 401: return ErrorCode::Unauthorized;
-    case 403: return ErrorCode::Forbidden;
-    case 404: return ErrorCode::NotFound;
+    case 422:
+      return ErrorCode::Invalid;
+    case 401:
+      return ErrorCode::Unauthorized;
+    case 403:
+      return ErrorCode::Forbidden;
+    case 404:
+      return ErrorCode::NotFound;
     case 408:
-    case 504: return ErrorCode::Timeout;
+    case 504:
+      return ErrorCode::Timeout;
     case 409:
-    case 423: return ErrorCode::Conflict;
-    case 413: return ErrorCode::TooLarge;
-    case 429: return ErrorCode::RateLimited;
-    default: return status >= 500 ? ErrorCode::Unavailable : ErrorCode::Internal;
+    case 423:
+      return ErrorCode::Conflict;
+    case 413:
+      return ErrorCode::TooLarge;
+    case 429:
+      return ErrorCode::RateLimited;
+    default:
+      return status >= 500 ? ErrorCode::Unavailable : ErrorCode::Internal;
   }
 }
 
@@ -111,7 +120,8 @@ Task<json::Value> Client::once(const Ask& ask) {
   ++made_;
   http::Request request{.method = ask.method, .url = endpoint_ + ask.path, .headers = {}, .body = {}, .more = {}};
   request.timeout = ask.timeout;
-  request.headers = {{"Authorization", "Bearer " + token_.reveal()}, {"Accept", "application/json"}, {"User-Agent", "gantry"}};
+  request.headers = {
+      {"Authorization", "Bearer " + token_.reveal()}, {"Accept", "application/json"}, {"User-Agent", "gantry"}};
   if (!ask.body.is_null()) {
     request.headers.emplace_back("Content-Type", "application/json");
     request.body = json::dump(ask.body);
@@ -149,8 +159,9 @@ std::optional<RateLimit> Client::limit_of(const http::Response& response) const 
   if (!limit || !remaining || !reset || *limit <= 0 || *remaining < 0) return std::nullopt;
   // Nobody's limit is further away than a day: what says so is wrong, and would stop us for good.
   const WallTime now = parts_.reactor.clock().wall();
-  const WallTime at = std::min<WallTime>(WallTime(std::chrono::seconds(std::clamp<std::int64_t>(*reset, 0, INT32_MAX * 2LL))),
-                                         now + std::chrono::hours(24));
+  const WallTime at =
+      std::min<WallTime>(WallTime(std::chrono::seconds(std::clamp<std::int64_t>(*reset, 0, INT32_MAX * 2LL))),
+                         now + std::chrono::hours(24));
   return RateLimit{*limit, *remaining, at};
 }
 
@@ -202,7 +213,8 @@ void Client::keep(CallRecord record) {
                      metrics::request_buckets(), {{"provider", vendor_.name}, {"operation", record.operation}})
       .observe(std::chrono::duration<double>(record.elapsed).count());
   if (const auto limit = throttle_.state())
-    metrics::gauge("gantry_provider_rate_limit_remaining", "Calls that an account may still make.", {{"provider", account_}})
+    metrics::gauge("gantry_provider_rate_limit_remaining", "Calls that an account may still make.",
+                   {{"provider", account_}})
         .set(static_cast<double>(limit->remaining));
   if (!record.problem.empty())
     logger().debug("call failed", {{"provider", account_},

@@ -1,5 +1,5 @@
-// One account at one vendor, over HTTP and JSON: who signs in, within which limits, what is asked again and what is not,
-// what a refusal means, and a record of it all. What is said in the requests is the vendors' folders' business.
+// One account at one vendor, over HTTP and JSON: who signs in, within which limits, what is asked again and what is
+// not, what a refusal means, and a record of it all. What is said in the requests is the vendors' folders' business.
 //
 // Asked again by itself is only what changes nothing (GET): up to twice, after a pause that grows. Anything else may
 // have had its effect although no answer came; the caller finds out by looking.
@@ -29,12 +29,12 @@ struct Refusal {
 };
 
 struct Vendor {
-  std::string name;             // digitalocean: the label of metrics and the first word of messages
-  std::string endpoint;         // https://api.digitalocean.com
-  std::string request_id;       // header
-  std::string limit;            // headers: calls allowed,
-  std::string remaining;        // left,
-  std::string reset;            // and when (Unix seconds)
+  std::string name;        // digitalocean: the label of metrics and the first word of messages
+  std::string endpoint;    // https://api.digitalocean.com
+  std::string request_id;  // header
+  std::string limit;       // headers: calls allowed,
+  std::string remaining;   // left,
+  std::string reset;       // and when (Unix seconds)
   Allowance allowance;
   // `said`: the answer's body; null when it was no JSON.
   std::function<Refusal(int status, const json::Value& said)> read_refusal;

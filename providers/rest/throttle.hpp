@@ -1,6 +1,6 @@
-// How many calls an account may still make, by the vendor's own word: the headers of its answers, and what it says in its
-// documents where headers do not tell. Who asks waits a moment, or is told when to come back; a call that the vendor
-// would refuse is not made. One per account; on one reactor's thread.
+// How many calls an account may still make, by the vendor's own word: the headers of its answers, and what it says in
+// its documents where headers do not tell. Who asks waits a moment, or is told when to come back; a call that the
+// vendor would refuse is not made. One per account; on one reactor's thread.
 #pragma once
 
 #include <deque>

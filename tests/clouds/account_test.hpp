@@ -28,6 +28,7 @@ struct DigitalOcean {
   static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
     return providers::digitalocean::make(parts, settings);
   }
+  static constexpr const char* type = "digitalocean";
   static constexpr const char* size = "s-1vcpu-1gb";
   static constexpr const char* bigger = "s-2vcpu-4gb";
   static constexpr const char* region = "lon1";
@@ -50,6 +51,7 @@ struct Hetzner {
   static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
     return providers::hetzner::make(parts, settings);
   }
+  static constexpr const char* type = "hetzner";
   static constexpr const char* size = "cx23";
   static constexpr const char* bigger = "cx33";
   static constexpr const char* region = "fsn1";
@@ -78,11 +80,14 @@ class AccountTest : public ::testing::Test {
   }
 
   void sign_in(const std::string& token) {
-    provider = Cloud::make({reactor, blocking, random, transport},
-                           {.name = "prod/cloud", .endpoint = {}, .region = {}, .credentials = {{"token", Secret(token)}}});
+    provider =
+        Cloud::make({reactor, blocking, random, transport},
+                    {.name = "prod/cloud", .endpoint = {}, .region = {}, .credentials = {{"token", Secret(token)}}});
   }
 
-  void pass(Duration duration) { clock.advance(duration, [this] { settle(); }); }
+  void pass(Duration duration) {
+    clock.advance(duration, [this] { settle(); });
+  }
   void settle() {
     while (reactor.poll() > 0) {
     }
@@ -114,7 +119,12 @@ class AccountTest : public ::testing::Test {
   }
 
   providers::ServerOrder order(const std::string& name, const std::string& uid) const {
-    providers::ServerOrder wanted{.mark = {uid, "server"}, .token = uid + "-1", .name = name, .size = Cloud::size, .region = Cloud::region, .image = Cloud::image};
+    providers::ServerOrder wanted{.mark = {uid, "server"},
+                                  .token = uid + "-1",
+                                  .name = name,
+                                  .size = Cloud::size,
+                                  .region = Cloud::region,
+                                  .image = Cloud::image};
     wanted.user_data = Secret("#cloud-config\nruncmd: [echo agent-key-of-" + uid + "]\n");
     return wanted;
   }

@@ -52,11 +52,13 @@ TEST(Contract, SaysEverythingThatIsWrongWithARequest) {
   EXPECT_THAT(contract.judge(request("GET", "/v1/things/abc")), ElementsAre(HasSubstr("\"abc\" is no integer")));
   EXPECT_THAT(contract.judge(request("DELETE", "/v1/things/1")), ElementsAre(HasSubstr("no such operation")));
   EXPECT_THAT(contract.judge(request("POST", "/v1/things")), ElementsAre("the body is missing"));
-  EXPECT_THAT(contract.judge(request("GET", "/v1/things/newest", "{}")), ElementsAre(HasSubstr("the operation has none")));
+  EXPECT_THAT(contract.judge(request("GET", "/v1/things/newest", "{}")),
+              ElementsAre(HasSubstr("the operation has none")));
   EXPECT_THAT(contract.judge(Request{"GET", "/v1/things", {}, ""}), ElementsAre(HasSubstr("Authorization")));
-  EXPECT_THAT(contract.judge(request("POST", "/v1/things", R"({"size":"big","kind":"c","made":"today","more":1})")),
-              ElementsAre(HasSubstr("$.name: is missing"), HasSubstr("$.kind: fits none"), HasSubstr("is none of"),
-                          HasSubstr("no date-time"), HasSubstr("$.size: \"big\" is no integer"), HasSubstr("$.more: nobody")));
+  EXPECT_THAT(
+      contract.judge(request("POST", "/v1/things", R"({"size":"big","kind":"c","made":"today","more":1})")),
+      ElementsAre(HasSubstr("$.name: is missing"), HasSubstr("$.kind: fits none"), HasSubstr("is none of"),
+                  HasSubstr("no date-time"), HasSubstr("$.size: \"big\" is no integer"), HasSubstr("$.more: nobody")));
 }
 
 TEST(Contract, JudgesAnswersByTheirStatus) {

@@ -55,7 +55,8 @@ TYPED_TEST(ProviderContract, AServerIsMadeFoundAndRemovedAgain) {
 TYPED_TEST(ProviderContract, WhatWasMadeWithoutAnAnswerIsFoundByItsMark) {
   this->cloud.expect({How::LostAfter, std::string("POST ") + TypeParam::servers});
   EXPECT_EQ(this->refused(this->provider->create_server(this->order("web-1", "uid-1"))), ErrorCode::Timeout);
-  EXPECT_EQ(this->cloud.calls(std::string("POST ") + TypeParam::servers), 1U) << "a create is never sent again by itself";
+  EXPECT_EQ(this->cloud.calls(std::string("POST ") + TypeParam::servers), 1U)
+      << "a create is never sent again by itself";
   this->pass(this->provider->capabilities().visible_within);
   EXPECT_THAT(this->run(this->provider->servers_of({"uid-1", "server"})), SizeIs(1));
   EXPECT_THAT(this->run(this->provider->servers_of({"uid-1", "builder"})), IsEmpty());
@@ -85,7 +86,8 @@ TYPED_TEST(ProviderContract, NothingIsSentAgainButWhatChangesNothing) {
 }
 
 TYPED_TEST(ProviderContract, AThousandServersAreSweptInAHandfulOfCalls) {
-  for (int i = 0; i < 1000; ++i) TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
+  for (int i = 0; i < 1000; ++i)
+    TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
   const auto inventory = this->run(this->provider->observe());
   EXPECT_THAT(inventory.servers, SizeIs(1000));
   EXPECT_LE(this->cloud.log().size(), TypeParam::sweep_of_a_thousand);
@@ -95,7 +97,8 @@ TYPED_TEST(ProviderContract, AThousandServersAreSweptInAHandfulOfCalls) {
 }
 
 TYPED_TEST(ProviderContract, APartIsNotTakenForTheWhole) {
-  for (int i = 0; i < 3; ++i) TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
+  for (int i = 0; i < 3; ++i)
+    TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
   this->cloud.expect({How::WrongTotal, std::string("GET ") + TypeParam::servers});
   EXPECT_THAT(this->run(this->provider->observe()).servers, SizeIs(3)) << "read once more";
   this->cloud.expect({How::WrongTotal, std::string("GET ") + TypeParam::servers, 0, 2});
@@ -140,7 +143,8 @@ TYPED_TEST(ProviderContract, OutOfRoomIsForLaterAndAQuotaIsNot) {
 
   TypeParam::allow(this->cloud, 0);
   std::string message;
-  EXPECT_EQ(this->refused(this->provider->create_server(this->order("web-1", "uid-1")), &message), ErrorCode::QuotaExceeded);
+  EXPECT_EQ(this->refused(this->provider->create_server(this->order("web-1", "uid-1")), &message),
+            ErrorCode::QuotaExceeded);
   EXPECT_THAT(message, AllOf(HasSubstr("limit"), HasSubstr("request")));
 }
 
@@ -159,7 +163,8 @@ TYPED_TEST(ProviderContract, AWrongTokenIsSaidAndNeverShown) {
 TYPED_TEST(ProviderContract, ATokenDoesNotCrossTheNetworkInClearText) {
   const providers::ProviderParts parts{this->reactor, this->blocking, this->random, this->transport};
   const auto at = [&](const std::string& endpoint) {
-    return TypeParam::make(parts, {.name = "a/b", .endpoint = endpoint, .region = {}, .credentials = {{"token", Secret("tokentoken")}}});
+    return TypeParam::make(
+        parts, {.name = "a/b", .endpoint = endpoint, .region = {}, .credentials = {{"token", Secret("tokentoken")}}});
   };
   EXPECT_THROW(at("http://cloud.example.org"), Error);
   EXPECT_THROW(at("http://127.0.0.1.example.org"), Error);
@@ -207,8 +212,10 @@ TYPED_TEST(ProviderContract, AnImageIsMadeOfAServerThatIsOffAndServersStartFromI
   this->pass(10s);
 
   const Mark mark{"uid-9", "image"};
-  const Operation operation = this->run(this->provider->create_image({.mark = mark, .name = "base docker", .content = "0a1b2c", .server = builder.id}));
-  EXPECT_EQ(this->refused(this->provider->create_image({.mark = mark, .name = "twin", .content = "0a1b2c", .server = builder.id})),
+  const Operation operation = this->run(
+      this->provider->create_image({.mark = mark, .name = "base docker", .content = "0a1b2c", .server = builder.id}));
+  EXPECT_EQ(this->refused(this->provider->create_image(
+                {.mark = mark, .name = "twin", .content = "0a1b2c", .server = builder.id})),
             ErrorCode::Conflict)
       << "an action runs";
   EXPECT_EQ(this->finish(operation).state, Progress::State::Done);
@@ -222,7 +229,9 @@ TYPED_TEST(ProviderContract, AnImageIsMadeOfAServerThatIsOffAndServersStartFromI
   if (this->provider->capabilities().image_regions) {
     EXPECT_THAT(images[0].regions, ElementsAre(TypeParam::region));
     for (const auto& region : this->run(this->provider->catalogue()).regions) {
-      if (region.available) EXPECT_EQ(this->finish(this->run(this->provider->copy_image(images[0].id, region.name))).state, Progress::State::Done);
+      if (region.available)
+        EXPECT_EQ(this->finish(this->run(this->provider->copy_image(images[0].id, region.name))).state,
+                  Progress::State::Done);
     }
     EXPECT_THAT(this->run(this->provider->find_image(images[0].id))->regions, SizeIs(10));
   }
@@ -255,7 +264,8 @@ TYPED_TEST(ProviderContract, WhatSomebodyElseMadeIsAdoptedByMarkingIt) {
   ASSERT_THAT(before, SizeIs(1));
   EXPECT_FALSE(before[0].mark);
   this->run(this->provider->mark_server(before[0].id, {"uid-1", "server"}));
-  EXPECT_THAT(this->run(this->provider->servers_of({"uid-1", "server"})), ElementsAre(Field(&CloudServer::id, before[0].id)));
+  EXPECT_THAT(this->run(this->provider->servers_of({"uid-1", "server"})),
+              ElementsAre(Field(&CloudServer::id, before[0].id)));
 }
 
 TYPED_TEST(ProviderContract, TwinsAreAllShown) {
@@ -304,7 +314,8 @@ TYPED_TEST(ProviderContract, CallsAreRecordedAndCounted) {
 template <class Test>
 Task<> make_one(Test& test, Provider& provider, Reactor& reactor, providers::ServerOrder order) {
   (void)test;
-  co_await provider.put_firewall(order.mark, "gantry-" + order.name, {{.protocol = "tcp", .first_port = 80, .last_port = 80, .from = {"0.0.0.0/0"}}});
+  co_await provider.put_firewall(order.mark, "gantry-" + order.name,
+                                 {{.protocol = "tcp", .first_port = 80, .last_port = 80, .from = {"0.0.0.0/0"}}});
   if (!(co_await provider.servers_of(order.mark)).empty()) co_return;
   const Operation operation = co_await provider.create_server(order);
   for (;;) {
@@ -314,19 +325,22 @@ Task<> make_one(Test& test, Provider& provider, Reactor& reactor, providers::Ser
     if (progress.at(0).state != Progress::State::Running) throw Error(ErrorCode::Internal, progress.at(0).problem);
   }
   const auto server = co_await provider.find_server(operation.target);
-  if (!server || server->state != CloudServer::State::Running) throw Error(ErrorCode::Internal, order.name + " does not run");
+  if (!server || server->state != CloudServer::State::Running)
+    throw Error(ErrorCode::Internal, order.name + " does not run");
 }
 
 TYPED_TEST(ProviderContract, FiftyServersAreMadeInTheTimeOfOne) {
   std::vector<Task<>> tasks;
   for (int i = 0; i < 50; ++i)
-    tasks.push_back(make_one(*this, *this->provider, this->reactor, this->order("web-" + std::to_string(i), "uid-" + std::to_string(i))));
+    tasks.push_back(make_one(*this, *this->provider, this->reactor,
+                             this->order("web-" + std::to_string(i), "uid-" + std::to_string(i))));
   const Instant begun = this->reactor.now();
   this->run(this->together(std::move(tasks)));
   const double took = std::chrono::duration<double>(this->reactor.now() - begun).count();
   EXPECT_EQ(TypeParam::count(this->cloud), 50U);
   EXPECT_LT(took, 40) << "seconds, of which one server's create takes 30";
-  std::printf("[  calls   ] 50 servers with their firewalls: %zu calls, %.1f s of simulated time\n", this->cloud.log().size(), took);
+  std::printf("[  calls   ] 50 servers with their firewalls: %zu calls, %.1f s of simulated time\n",
+              this->cloud.log().size(), took);
 }
 
 // Far more than the vendor allows: who cannot be served in time is told when to come back, and no call is refused.

@@ -59,9 +59,15 @@ class Sockets : public ::testing::Test {
 using OverSockets = Sockets<emulators::DigitalOcean>;
 
 TEST_F(OverSockets, AServerIsMadeAndFound) {
-  provider = providers::digitalocean::make({client, blocking, random, transport},
-                                           {.name = "a/do", .endpoint = server.url(), .region = {}, .credentials = {{"token", Secret(cloud.token)}}});
-  const auto operation = run(provider->create_server({.mark = {"uid-1", "server"}, .token = {}, .name = "web-1", .size = "s-1vcpu-1gb", .region = "lon1", .image = "debian-12-x64"}));
+  provider = providers::digitalocean::make(
+      {client, blocking, random, transport},
+      {.name = "a/do", .endpoint = server.url(), .region = {}, .credentials = {{"token", Secret(cloud.token)}}});
+  const auto operation = run(provider->create_server({.mark = {"uid-1", "server"},
+                                                      .token = {},
+                                                      .name = "web-1",
+                                                      .size = "s-1vcpu-1gb",
+                                                      .region = "lon1",
+                                                      .image = "debian-12-x64"}));
   while (run(provider->poll({operation.id})).at(0).state == providers::Progress::State::Running) {
   }
   EXPECT_THAT(run(provider->servers_of({"uid-1", "server"})), SizeIs(1));
@@ -72,8 +78,16 @@ using OverSocketsToHetzner = Sockets<emulators::Hetzner>;
 
 TEST_F(OverSocketsToHetzner, AServerIsMadeAndFound) {
   provider = providers::hetzner::make({client, blocking, random, transport},
-                                      {.name = "a/hetzner", .endpoint = server.url() + "/v1", .region = {}, .credentials = {{"token", Secret(cloud.token)}}});
-  const auto operation = run(provider->create_server({.mark = {"uid-1", "server"}, .token = {}, .name = "web-1", .size = "cx23", .region = "fsn1", .image = "debian-12"}));
+                                      {.name = "a/hetzner",
+                                       .endpoint = server.url() + "/v1",
+                                       .region = {},
+                                       .credentials = {{"token", Secret(cloud.token)}}});
+  const auto operation = run(provider->create_server({.mark = {"uid-1", "server"},
+                                                      .token = {},
+                                                      .name = "web-1",
+                                                      .size = "cx23",
+                                                      .region = "fsn1",
+                                                      .image = "debian-12"}));
   while (run(provider->poll({operation.id})).at(0).state == providers::Progress::State::Running) {
   }
   EXPECT_THAT(run(provider->servers_of({"uid-1", "server"})), SizeIs(1));

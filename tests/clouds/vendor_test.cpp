@@ -64,7 +64,8 @@ TEST_F(HetznerAccount, ANameThatIsTakenByOurselvesIsTheServerThatWasAskedFor) {
 TEST_F(HetznerAccount, ManyActionsArePolledInFewCalls) {
   std::vector<std::string> operations;
   for (int i = 0; i < 30; ++i)
-    operations.push_back(run(provider->create_server(order("web-" + std::to_string(i), "uid-" + std::to_string(i)))).id);
+    operations.push_back(
+        run(provider->create_server(order("web-" + std::to_string(i), "uid-" + std::to_string(i)))).id);
   cloud.forget_calls();
   EXPECT_THAT(run(provider->poll(operations)), SizeIs(30));
   EXPECT_EQ(cloud.calls("GET /v1/actions"), 3U) << "sixty actions, 25 a call";
@@ -76,7 +77,8 @@ TEST_F(HetznerAccount, LabelsOfOthersStay) {
   const std::string id = std::to_string(cloud.servers.begin()->first);
   run(provider->mark_server(id, {"uid-1", "server"}));
   EXPECT_THAT(cloud.servers.begin()->second.labels,
-              ElementsAre(std::pair("gantry.dev/role", "server"), std::pair("gantry.dev/uid", "uid-1"), std::pair("team", "blue")));
+              ElementsAre(std::pair("gantry.dev/role", "server"), std::pair("gantry.dev/uid", "uid-1"),
+                          std::pair("team", "blue")));
 }
 
 class DigitalOceanAccount : public AccountTest<DigitalOcean> {};
@@ -88,7 +90,9 @@ TEST_F(DigitalOceanAccount, TheCatalogueTellsWhatIsSoldWhere) {
   EXPECT_EQ(size.places.size(), 10U);
   EXPECT_EQ(providers::to_string(size.places[0].monthly.value()), "6.00 USD");
   EXPECT_EQ(size.traffic_free_bytes, std::int64_t{1} << 40);
-  EXPECT_EQ(std::count_if(catalogue.regions.begin(), catalogue.regions.end(), [](const auto& region) { return !region.available; }), 2);
+  EXPECT_EQ(std::count_if(catalogue.regions.begin(), catalogue.regions.end(),
+                          [](const auto& region) { return !region.available; }),
+            2);
   EXPECT_TRUE(std::any_of(catalogue.images.begin(), catalogue.images.end(), [](const auto& image) {
     return image.name == "ubuntu-24-04-x64" && image.family == "ubuntu" && image.version == "24.04";
   }));
@@ -109,7 +113,8 @@ TEST_F(DigitalOceanAccount, AnAccountThatIsLockedSaysSo) {
 }
 
 TEST_F(DigitalOceanAccount, ManyLookupsBecomeOneListing) {
-  for (int i = 0; i < 60; ++i) Cloud::mark_as(cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
+  for (int i = 0; i < 60; ++i)
+    Cloud::mark_as(cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
   std::size_t found = 0;
   const auto look = [&](int i) -> Task<> {
     found += (co_await provider->servers_of({"uid-" + std::to_string(i), "server"})).size();
@@ -127,12 +132,15 @@ TEST(DigitalOceanNames, MarksAreReadBackFromThem) {
   const Mark mark{"3f2504e0-4f89-41d3-9a0c-0305e82c3301", "builder"};
   EXPECT_EQ(api::tag_of(mark), "gantry-builder-3f2504e0-4f89-41d3-9a0c-0305e82c3301");
   EXPECT_EQ(api::mark_of_tag(api::tag_of(mark)), mark);
-  for (const char* other : {"gantry", "gantry-", "gantry-server", "gantry-server-", "web", "gantry--x"}) EXPECT_FALSE(api::mark_of_tag(other)) << other;
-  const auto read = api::read_image_name(api::image_name({.mark = mark, .name = "base--docker", .content = "0a1b", .server = {}}));
+  for (const char* other : {"gantry", "gantry-", "gantry-server", "gantry-server-", "web", "gantry--x"})
+    EXPECT_FALSE(api::mark_of_tag(other)) << other;
+  const auto read =
+      api::read_image_name(api::image_name({.mark = mark, .name = "base--docker", .content = "0a1b", .server = {}}));
   EXPECT_EQ(read.name, "base--docker");
   EXPECT_EQ(read.mark, mark);
   EXPECT_EQ(read.content, "0a1b");
-  EXPECT_EQ(api::read_image_name(api::image_name({.mark = mark, .name = "a", .content = "", .server = {}})).content, "");
+  EXPECT_EQ(api::read_image_name(api::image_name({.mark = mark, .name = "a", .content = "", .server = {}})).content,
+            "");
   EXPECT_FALSE(api::read_image_name("a snapshot--of mine-1").mark);
 }
 

@@ -33,7 +33,8 @@ Value meant(const Value& schema, const std::string& word) {
     char* end = nullptr;
     const double number = std::strtod(word.c_str(), &end);
     if (!word.empty() && *end == '\0')
-      return word.find_first_of(".eE") == std::string::npos ? Value(std::strtoll(word.c_str(), nullptr, 10)) : Value(number);
+      return word.find_first_of(".eE") == std::string::npos ? Value(std::strtoll(word.c_str(), nullptr, 10))
+                                                            : Value(number);
   }
   if (type == "boolean" && (word == "true" || word == "false")) return word == "true";
   return word;
@@ -88,13 +89,15 @@ Contract::Contract(std::string_view document) : schemas_(json::parse(with_huge_n
   }
   for (const auto& [path, item] : root.find("paths")->as_object()) {
     for (const auto& [method, operation] : item.as_object()) {
-      static const std::set<std::string, std::less<>> methods{"get", "put", "post", "delete", "patch", "head", "options"};
+      static const std::set<std::string, std::less<>> methods{"get",   "put",  "post",   "delete",
+                                                              "patch", "head", "options"};
       if (methods.contains(method)) add(path, method, item, operation);
     }
   }
   // Fixed paths before templates.
   std::stable_sort(operations_.begin(), operations_.end(), [](const Operation& a, const Operation& b) {
-    return std::count(a.segments.begin(), a.segments.end(), "{}") < std::count(b.segments.begin(), b.segments.end(), "{}");
+    return std::count(a.segments.begin(), a.segments.end(), "{}") <
+           std::count(b.segments.begin(), b.segments.end(), "{}");
   });
 }
 
@@ -114,7 +117,8 @@ void Contract::add(const std::string& path, const std::string& method, const Val
       const Value* schema = one.find("schema");
       if (!schema) throw Error(ErrorCode::Invalid, path + ": a parameter without a schema");
       schemas_.prepare(*schema);
-      operation.parameters.push_back({one.string_or("name"), one.string_or("in"), one.bool_or("required", false), schema});
+      operation.parameters.push_back(
+          {one.string_or("name"), one.string_or("in"), one.bool_or("required", false), schema});
     }
   }
   if (const Value* body = description.find("requestBody")) {
@@ -251,12 +255,14 @@ Faults Contract::judge(const Request& request, const Response& response) const {
   }
   if (!answer) return {"answer " + status + ": nobody describes it"};
   const Value* content = answer->find("content");
-  if (!content) return response.body.empty() ? Faults{} : Faults{"answer " + status + ": has a body, and should have none"};
+  if (!content)
+    return response.body.empty() ? Faults{} : Faults{"answer " + status + ": has a body, and should have none"};
   const Value* json = content->find("application/json");
   const Value* schema = json ? json->find("schema") : nullptr;
   if (!schema) return {};
   Faults faults;
-  for (auto& fault : schemas_.judge(*schema, json::parse(response.body))) faults.push_back("answer " + status + " " + fault);
+  for (auto& fault : schemas_.judge(*schema, json::parse(response.body)))
+    faults.push_back("answer " + status + " " + fault);
   return faults;
 }
 

@@ -1,5 +1,5 @@
-// What a vendor promises about its API, and what it asks of us: its OpenAPI document, held against every request of ours
-// and every answer that an emulator gives in the vendor's place.
+// What a vendor promises about its API, and what it asks of us: its OpenAPI document, held against every request of
+// ours and every answer that an emulator gives in the vendor's place.
 //
 // The documents are not part of this project. They are looked for in the folder that GANTRY_SPECS names, else in
 // ../shared/specs beside the source tree; where a vendor's is absent its exchanges go unjudged, and a test says so.

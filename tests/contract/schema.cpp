@@ -12,17 +12,39 @@ namespace {
 
 using json::Value;
 
-const std::set<std::string, std::less<>> kJudged{
-    "type",      "properties", "required",  "enum",          "items",       "oneOf",         "anyOf",
-    "allOf",     "nullable",   "pattern",   "format",        "minLength",   "maxLength",     "minimum",
-    "maximum",   "minItems",   "maxItems",  "uniqueItems",   "maxProperties", "minProperties", "additionalProperties",
-    "multipleOf", "not",       "exclusiveMinimum", "exclusiveMaximum", "discriminator"};
-const std::set<std::string, std::less<>> kOnlyWords{"description", "title",    "example",    "examples", "default",
-                                                    "deprecated",  "readOnly", "writeOnly",  "externalDocs", "xml"};
+const std::set<std::string, std::less<>> kJudged{"type",
+                                                 "properties",
+                                                 "required",
+                                                 "enum",
+                                                 "items",
+                                                 "oneOf",
+                                                 "anyOf",
+                                                 "allOf",
+                                                 "nullable",
+                                                 "pattern",
+                                                 "format",
+                                                 "minLength",
+                                                 "maxLength",
+                                                 "minimum",
+                                                 "maximum",
+                                                 "minItems",
+                                                 "maxItems",
+                                                 "uniqueItems",
+                                                 "maxProperties",
+                                                 "minProperties",
+                                                 "additionalProperties",
+                                                 "multipleOf",
+                                                 "not",
+                                                 "exclusiveMinimum",
+                                                 "exclusiveMaximum",
+                                                 "discriminator"};
+const std::set<std::string, std::less<>> kOnlyWords{"description", "title",    "example",   "examples",     "default",
+                                                    "deprecated",  "readOnly", "writeOnly", "externalDocs", "xml"};
 
 bool is_type(const Value& value, std::string_view type) {
   if (type == "number") return value.is_number();
-  if (type == "integer") return value.is_int() || (value.is_double() && std::floor(value.as_double()) == value.as_double());
+  if (type == "integer")
+    return value.is_int() || (value.is_double() && std::floor(value.as_double()) == value.as_double());
   return value.type_name() == type;
 }
 
@@ -88,7 +110,8 @@ const Value& Schemas::resolve(const Value& node) const {
     for (std::size_t begin = 2; begin <= text.size() && to;) {
       const std::size_t end = std::min(text.find('/', begin), text.size());
       std::string step = text.substr(begin, end - begin);
-      for (const auto& [escape, plain] : {std::pair("~1", "/"), std::pair("~0", "~"), std::pair("%7B", "{"), std::pair("%7D", "}")}) {
+      for (const auto& [escape, plain] :
+           {std::pair("~1", "/"), std::pair("~0", "~"), std::pair("%7B", "{"), std::pair("%7D", "}")}) {
         for (std::size_t found; (found = step.find(escape)) != std::string::npos;)
           step.replace(found, std::string_view(escape).size(), plain);
       }
@@ -107,14 +130,15 @@ void Schemas::prepare(const Value& given) {
   if (!schema.is_object()) throw Error(ErrorCode::Invalid, "a schema is a " + std::string(schema.type_name()));
   for (const auto& [word, said] : schema.as_object()) {
     if (word.starts_with("x-") || kOnlyWords.contains(word)) continue;
-    if (!kJudged.contains(word)) throw Error(ErrorCode::Invalid, "a schema says \"" + word + "\", which cannot be judged");
+    if (!kJudged.contains(word))
+      throw Error(ErrorCode::Invalid, "a schema says \"" + word + "\", which cannot be judged");
     if (word == "type") {
-      static const std::set<std::string, std::less<>> types{"object", "array", "string", "integer", "number", "boolean"};
+      static const std::set<std::string, std::less<>> types{"object",  "array",  "string",
+                                                            "integer", "number", "boolean"};
       if (!said.is_string() || !types.contains(said.as_string()))
         throw Error(ErrorCode::Invalid, "unknown type " + json::dump(said));
     } else if (word == "pattern") {
-      if (!patterns_.contains(said.as_string()))
-        patterns_.emplace(said.as_string(), object::Pattern(said.as_string()));
+      if (!patterns_.contains(said.as_string())) patterns_.emplace(said.as_string(), object::Pattern(said.as_string()));
     } else if (word == "properties") {
       for (const auto& [name, part] : said.as_object()) prepare(part);
     } else if (word == "oneOf" || word == "anyOf" || word == "allOf") {
@@ -170,7 +194,8 @@ void Schemas::judge_combinations(const Value& schema, const Value& value, const 
     judge(*no, value, path, inner);
     if (inner.faults.empty()) result.faults.push_back(path + ": is what it must not be");
   }
-  // A mapping names the one schema that counts: the alternatives beside it may hold their common base, which allows all.
+  // A mapping names the one schema that counts: the alternatives beside it may hold their common base, which allows
+  // all.
   const Value* mapping = schema.at({"discriminator", "mapping"});
   if (mapping && value.is_object()) {
     const std::string property = schema.find("discriminator")->string_or("propertyName");

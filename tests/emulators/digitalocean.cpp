@@ -7,12 +7,6 @@ namespace {
 
 using json::Value;
 
-json::Array texts(const auto& values) {
-  json::Array array;
-  for (const auto& value : values) array.emplace_back(value);
-  return array;
-}
-
 std::set<std::string> text_set(const Value* values) {
   std::set<std::string> set;
   if (values && values->is_array()) {
@@ -26,8 +20,8 @@ std::set<std::string> text_set(const Value* values) {
 DigitalOcean::DigitalOcean(Reactor& reactor, std::string with_token)
     : Emulator(reactor, "digitalocean", std::move(with_token)) {
   for (const auto& [slug, name, distribution] :
-       {std::tuple("ubuntu-24-04-x64", "24.04 (LTS) x64", "Ubuntu"), std::tuple("ubuntu-22-04-x64", "22.04 (LTS) x64", "Ubuntu"),
-        std::tuple("debian-12-x64", "12 x64", "Debian")}) {
+       {std::tuple("ubuntu-24-04-x64", "24.04 (LTS) x64", "Ubuntu"),
+        std::tuple("ubuntu-22-04-x64", "22.04 (LTS) x64", "Ubuntu"), std::tuple("debian-12-x64", "12 x64", "Debian")}) {
     Image image{.id = next_id(), .name = name, .slug = slug, .distribution = distribution};
     for (const auto& region : digitalocean::regions()) image.regions.insert(region.slug);
     image.min_disk_gb = 7;
@@ -95,12 +89,12 @@ Answer DigitalOcean::create_droplet(const Call& call) {
   if (!image) return unprocessable("You specified an invalid image for Droplet creation.");
   const std::string region = call.body.string_or("region", "nyc3");
   const auto open = digitalocean::open_regions();
-  if (std::find(open.begin(), open.end(), Value(region)) == open.end())
-    return unprocessable("Region is not available");
+  if (std::find(open.begin(), open.end(), Value(region)) == open.end()) return unprocessable("Region is not available");
   if (!image->regions.contains(region)) return unprocessable("Image is not available in that region.");
   if (image->min_disk_gb > size->disk_gb)
     return unprocessable("The image you specified requires a larger disk than that size has.");
-  Droplet droplet{.id = next_id(), .name = call.body.string_or("name"), .region = region, .size = size->slug, .image = image->id};
+  Droplet droplet{
+      .id = next_id(), .name = call.body.string_or("name"), .region = region, .size = size->slug, .image = image->id};
   for (const auto& tag : text_set(call.body.find("tags"))) {
     droplet.tags.insert(tag);
     tags.insert(tag);
@@ -135,18 +129,30 @@ Answer DigitalOcean::create_droplet(const Call& call) {
     made->second.status = "active";
     made->second.locked = false;
     ++next_address_;
-    made->second.address = boot ? boot(made->second)
-                                : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+    made->second.address =
+        boot ? boot(made->second)
+             : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
     finish(action);
+    run_script(made->second);
   });
   return {202,
-          json::Object{{"droplet", shown(droplets.at(id))},
-                       {"links", json::Object{{"actions", json::Array{json::Object{
-                                                              {"id", action},
-                                                              {"rel", "create"},
-                                                              {"href", "https://api.digitalocean.com/v2/actions/" +
-                                                                           std::to_string(action)}}}}}}},
+          json::Object{
+              {"droplet", shown(droplets.at(id))},
+              {"links",
+               json::Object{{"actions", json::Array{json::Object{{"id", action},
+                                                                 {"rel", "create"},
+                                                                 {"href", "https://api.digitalocean.com/v2/actions/" +
+                                                                              std::to_string(action)}}}}}}},
           {}};
+}
+
+// Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
+void DigitalOcean::run_script(const Droplet& droplet) {
+  if (!droplet.user_data.ends_with("poweroff\n")) return;
+  after(pace.script, [this, id = droplet.id] {
+    const auto found = droplets.find(id);
+    if (found != droplets.end() && found->second.status == "active") found->second.status = "off";
+  });
 }
 
 DigitalOcean::Droplet& DigitalOcean::place(std::string name, std::set<std::string> with_tags, std::string size,
@@ -197,30 +203,31 @@ Answer DigitalOcean::act_on_droplet(const Call& call) {
   const bool fails = doomed();
   droplet->locked = true;
   const Duration lasts = type == "snapshot" ? pace.snapshot : type == "rebuild" ? pace.create : pace.power;
-  after(lasts, [this, id, action, type, fails, name = call.body.string_or("name"), size, image = image ? image->id : 0] {
-    const auto found = droplets.find(id);
-    if (found == droplets.end()) return finish(action, false);
-    Droplet& one = found->second;
-    one.locked = one.deleting;
-    finish(action, !fails);
-    if (fails) return;
-    if (type == "shutdown" || type == "power_off") one.status = "off";
-    if (type == "power_on" || type == "reboot" || type == "power_cycle") one.status = "active";
-    if (type == "resize") one.size = size->slug;
-    if (type == "rebuild") {
-      one.image = image;
-      one.status = "active";
-    }
-    if (type == "snapshot") {
-      Image made{.id = next_id(), .name = name, .slug = {}, .distribution = images.at(one.image).distribution};
-      made.regions = {one.region};
-      made.min_disk_gb = digitalocean::find_size(one.size)->disk_gb;
-      made.size_gb = 2.3;
-      made.created_at = time();
-      made.made_from = id;
-      images[made.id] = made;
-    }
-  });
+  after(lasts,
+        [this, id, action, type, fails, name = call.body.string_or("name"), size, image = image ? image->id : 0] {
+          const auto found = droplets.find(id);
+          if (found == droplets.end()) return finish(action, false);
+          Droplet& one = found->second;
+          one.locked = one.deleting;
+          finish(action, !fails);
+          if (fails) return;
+          if (type == "shutdown" || type == "power_off") one.status = "off";
+          if (type == "power_on" || type == "reboot" || type == "power_cycle") one.status = "active";
+          if (type == "resize") one.size = size->slug;
+          if (type == "rebuild") {
+            one.image = image;
+            one.status = "active";
+          }
+          if (type == "snapshot") {
+            Image made{.id = next_id(), .name = name, .slug = {}, .distribution = images.at(one.image).distribution};
+            made.regions = {one.region};
+            made.min_disk_gb = digitalocean::find_size(one.size)->disk_gb;
+            made.size_gb = 2.3;
+            made.created_at = time();
+            made.made_from = id;
+            images[made.id] = made;
+          }
+        });
   return {201, json::Object{{"action", shown(actions.at(action))}}, {}};
 }
 
@@ -311,15 +318,16 @@ Answer DigitalOcean::act_on_image(const Call& call) {
 void DigitalOcean::route_rest() {
   on("GET /v2/account", [this](const Call&) {
     return Answer{200,
-                  json::Object{{"account", json::Object{{"droplet_limit", droplet_limit},
-                                                        {"floating_ip_limit", 5},
-                                                        {"email", "ops@example.org"},
-                                                        {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
-                                                        {"email_verified", true},
-                                                        {"status", account_status},
-                                                        {"status_message", account_status == "active" ? "" : "payment failed"},
-                                                        {"team", json::Object{{"uuid", "5df3e3004a17e242b7c20ca6c9fc25b701a47ece"},
-                                                                              {"name", "Ops"}}}}}},
+                  json::Object{{"account",
+                                json::Object{{"droplet_limit", droplet_limit},
+                                             {"floating_ip_limit", 5},
+                                             {"email", "ops@example.org"},
+                                             {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
+                                             {"email_verified", true},
+                                             {"status", account_status},
+                                             {"status_message", account_status == "active" ? "" : "payment failed"},
+                                             {"team", json::Object{{"uuid", "5df3e3004a17e242b7c20ca6c9fc25b701a47ece"},
+                                                                   {"name", "Ops"}}}}}},
                   {}};
   });
   on("GET /v2/account/keys", [this](const Call& call) {
@@ -328,7 +336,10 @@ void DigitalOcean::route_rest() {
     return page(call, "ssh_keys", std::move(all));
   });
   on("POST /v2/account/keys", [this](const Call& call) {
-    Key key{.id = next_id(), .name = call.body.string_or("name"), .fingerprint = {}, .public_key = call.body.string_or("public_key")};
+    Key key{.id = next_id(),
+            .name = call.body.string_or("name"),
+            .fingerprint = {},
+            .public_key = call.body.string_or("public_key")};
     key.fingerprint = sha256_hex(key.public_key).substr(0, 32);
     for (const auto& [id, one] : keys) {
       if (one.fingerprint == key.fingerprint) return unprocessable("SSH Key is already in use on your account");
@@ -357,7 +368,10 @@ void DigitalOcean::route_rest() {
   });
   on("POST /v2/tags", [this](const Call& call) {
     tags.insert(call.body.string_or("name"));
-    return Answer{201, json::Object{{"tag", json::Object{{"name", call.body.string_or("name")}, {"resources", json::Object{{"count", 0}}}}}}, {}};
+    return Answer{201,
+                  json::Object{{"tag", json::Object{{"name", call.body.string_or("name")},
+                                                    {"resources", json::Object{{"count", 0}}}}}},
+                  {}};
   });
   on("DELETE /v2/tags/{}", [this](const Call& call) {
     if (tags.erase(call.captured[0]) == 0) return missing();
@@ -378,9 +392,8 @@ void DigitalOcean::route_rest() {
     const auto found = firewalls.find(call.captured[0]);
     return found == firewalls.end() ? missing() : put_firewall(call, &found->second);
   });
-  on("DELETE /v2/firewalls/{}", [this](const Call& call) {
-    return firewalls.erase(call.captured[0]) > 0 ? Answer{204, {}, {}} : missing();
-  });
+  on("DELETE /v2/firewalls/{}",
+     [this](const Call& call) { return firewalls.erase(call.captured[0]) > 0 ? Answer{204, {}, {}} : missing(); });
   on("GET /v2/reserved_ips", [this](const Call& call) {
     json::Array all;
     for (const auto& [ip, one] : reserved_ips) all.push_back(shown(one));
@@ -393,7 +406,10 @@ void DigitalOcean::route_rest() {
                    .region = droplet != 0 ? droplets.at(droplet).region : call.body.string_or("region"),
                    .droplet = droplet};
     reserved_ips[one.ip] = one;
-    return Answer{202, json::Object{{"reserved_ip", shown(one)}, {"links", json::Object{{"droplets", json::Array{}}, {"actions", json::Array{}}}}}, {}};
+    return Answer{202,
+                  json::Object{{"reserved_ip", shown(one)},
+                               {"links", json::Object{{"droplets", json::Array{}}, {"actions", json::Array{}}}}},
+                  {}};
   });
   on("GET /v2/vpcs", [this](const Call& call) {
     json::Array all;
@@ -409,7 +425,12 @@ void DigitalOcean::route_rest() {
     return page(call, "vpcs", std::move(all));
   });
   on("GET /v2/customers/my/balance", [this](const Call&) {
-    return Answer{200, json::Object{{"month_to_date_balance", "23.44"}, {"account_balance", "12.23"}, {"month_to_date_usage", "11.21"}, {"generated_at", time()}}, {}};
+    return Answer{200,
+                  json::Object{{"month_to_date_balance", "23.44"},
+                               {"account_balance", "12.23"},
+                               {"month_to_date_usage", "11.21"},
+                               {"generated_at", time()}},
+                  {}};
   });
   const auto figures = [this](const Call& call) {
     const auto found = droplets.find(std::stoll(*call.find("host_id")));
@@ -417,7 +438,10 @@ void DigitalOcean::route_rest() {
     if (found != droplets.end() && found->second.monitoring)
       series.push_back(json::Object{{"metric", json::Object{{"host_id", *call.find("host_id")}}},
                                     {"values", json::Array{json::Array{std::stoll(*call.find("start")), "0.25"}}}});
-    return Answer{200, json::Object{{"status", "success"}, {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}}, {}};
+    return Answer{200,
+                  json::Object{{"status", "success"},
+                               {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}},
+                  {}};
   };
   on("GET /v2/monitoring/metrics/droplet/bandwidth", figures);
   on("GET /v2/monitoring/metrics/droplet/cpu", figures);
@@ -447,7 +471,8 @@ Answer DigitalOcean::put_firewall(const Call& call, Firewall* existing) {
     const Value* given = call.body.find(name);
     return given && given->is_array() ? given->as_array() : json::Array{};
   };
-  Firewall firewall{.id = existing ? existing->id : SeededRandom(static_cast<std::uint64_t>(next_id())).uuid(), .name = call.body.string_or("name")};
+  Firewall firewall{.id = existing ? existing->id : SeededRandom(static_cast<std::uint64_t>(next_id())).uuid(),
+                    .name = call.body.string_or("name")};
   firewall.tags = text_set(call.body.find("tags"));
   for (const auto& tag : firewall.tags) {
     if (!tags.contains(tag)) return refusal(400, "bad_request", "tag " + tag + " does not exist");
@@ -482,186 +507,6 @@ void DigitalOcean::finish(std::int64_t id, bool well) {
   Action& action = actions.at(id);
   action.status = well ? "completed" : "errored";
   action.completed_at = time();
-}
-
-// ---- how it is shown
-
-Value DigitalOcean::shown(const Droplet& droplet) const {
-  const auto* size = digitalocean::find_size(droplet.size);
-  json::Array v4;
-  if (!droplet.address.empty()) {
-    v4.push_back(json::Object{{"ip_address", droplet.address}, {"netmask", "255.255.240.0"}, {"gateway", "203.0.0.1"}, {"type", "public"}});
-    v4.push_back(json::Object{{"ip_address", "10.106.0." + std::to_string(droplet.id % 250 + 1)}, {"netmask", "255.255.240.0"}, {"gateway", "10.106.0.1"}, {"type", "private"}});
-  }
-  const auto region = std::find_if(digitalocean::regions().begin(), digitalocean::regions().end(),
-                                   [&](const auto& one) { return one.slug == droplet.region; });
-  json::Array snapshots;
-  for (const auto& [id, image] : images) {
-    if (image.made_from == droplet.id) snapshots.emplace_back(id);
-  }
-  const auto image = images.find(droplet.image);
-  return json::Object{{"id", droplet.id},
-                      {"name", droplet.name},
-                      {"memory", size->memory_mb},
-                      {"vcpus", size->vcpus},
-                      {"disk", size->disk_gb},
-                      {"locked", droplet.locked},
-                      {"status", droplet.status},
-                      {"created_at", droplet.created_at},
-                      {"features", json::Array{}},
-                      {"backup_ids", json::Array{}},
-                      {"next_backup_window", json::Object{}},
-                      {"snapshot_ids", std::move(snapshots)},
-                      {"image", image == images.end() ? Value(json::Object{{"id", droplet.image}}) : shown(image->second)},
-                      {"volume_ids", json::Array{}},
-                      {"size", digitalocean::shown(*size)},
-                      {"size_slug", droplet.size},
-                      {"networks", json::Object{{"v4", std::move(v4)}, {"v6", json::Array{}}}},
-                      {"region", digitalocean::shown(*region)},
-                      {"tags", texts(droplet.tags)},
-                      {"vpc_uuid", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"}};
-}
-
-Value DigitalOcean::shown(const Image& image) const {
-  return json::Object{{"id", image.id},
-                      {"name", image.name},
-                      {"type", image.slug.empty() ? "snapshot" : "base"},
-                      {"distribution", image.distribution},
-                      {"slug", image.slug.empty() ? Value() : Value(image.slug)},
-                      {"public", !image.slug.empty()},
-                      {"regions", texts(image.regions)},
-                      {"created_at", image.created_at},
-                      {"min_disk_size", image.min_disk_gb},
-                      {"size_gigabytes", image.size_gb},
-                      {"tags", texts(image.tags)},
-                      {"status", image.status}};
-}
-
-Value DigitalOcean::shown_snapshot(const Image& image, bool of_droplet) const {
-  json::Object snapshot{{"name", image.name},
-                        {"created_at", image.created_at},
-                        {"regions", texts(image.regions)},
-                        {"min_disk_size", image.min_disk_gb},
-                        {"size_gigabytes", image.size_gb}};
-  if (of_droplet) {
-    snapshot.set("id", image.id);
-    snapshot.set("type", "snapshot");
-  } else {
-    snapshot.set("id", std::to_string(image.id));
-    snapshot.set("resource_id", std::to_string(image.made_from));
-    snapshot.set("resource_type", "droplet");
-    snapshot.set("tags", texts(image.tags));
-  }
-  return snapshot;
-}
-
-Value DigitalOcean::shown(const Firewall& firewall) const {
-  json::Array droplet_ids;
-  json::Array pending;
-  for (const auto& [id, droplet] : droplets) {
-    const bool selected = std::any_of(firewall.tags.begin(), firewall.tags.end(),
-                                      [&](const auto& tag) { return droplet.tags.contains(tag); });
-    if (selected && !firewall.settled)
-      pending.push_back(json::Object{{"droplet_id", id}, {"removing", false}, {"status", "waiting"}});
-  }
-  return json::Object{{"id", firewall.id},
-                      {"name", firewall.name},
-                      {"status", firewall.settled ? "succeeded" : "waiting"},
-                      {"created_at", firewall.created_at},
-                      {"pending_changes", std::move(pending)},
-                      {"droplet_ids", std::move(droplet_ids)},
-                      {"tags", texts(firewall.tags)},
-                      {"inbound_rules", firewall.inbound},
-                      {"outbound_rules", firewall.outbound}};
-}
-
-Value DigitalOcean::shown(const Action& action) const {
-  return json::Object{{"id", action.id},
-                      {"status", action.status},
-                      {"type", action.type},
-                      {"started_at", action.started_at},
-                      {"completed_at", action.completed_at.empty() ? Value() : Value(action.completed_at)},
-                      {"resource_id", action.resource},
-                      {"resource_type", action.resource_type},
-                      {"region_slug", action.region}};
-}
-
-Value DigitalOcean::shown(const Key& key) const {
-  return json::Object{{"id", key.id}, {"name", key.name}, {"fingerprint", key.fingerprint}, {"public_key", key.public_key}};
-}
-
-Value DigitalOcean::shown(const ReservedIp& one) const {
-  const auto region = std::find_if(digitalocean::regions().begin(), digitalocean::regions().end(),
-                                   [&](const auto& place) { return place.slug == one.region; });
-  json::Object ip{{"ip", one.ip}, {"locked", false}, {"droplet", Value()}};
-  if (region != digitalocean::regions().end()) ip.set("region", digitalocean::shown(*region));
-  if (one.droplet != 0) ip.set("droplet", shown(droplets.at(one.droplet)));
-  return ip;
-}
-
-Answer DigitalOcean::page(const Call& call, std::string_view name, json::Array all) const {
-  const auto asked = [&](const char* parameter, std::size_t otherwise) {
-    const std::string* value = call.find(parameter);
-    return value ? static_cast<std::size_t>(std::stoul(*value)) : otherwise;
-  };
-  const std::size_t size = std::min<std::size_t>(asked("per_page", 20), 200);
-  const std::size_t number = std::max<std::size_t>(asked("page", 1), 1);
-  const std::size_t total = all.size();
-  const std::size_t begin = std::min((number - 1) * size, total);
-  const std::size_t end = std::min(begin + size, total);
-  json::Array part(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(begin)),
-                   std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(end)));
-  json::Object body{{"meta", json::Object{{"total", total}}}};
-  const std::string url = "https://api.digitalocean.com" + call.target.substr(0, call.target.find('?'));
-  json::Object pages;
-  const auto link = [&](std::size_t to) { return url + "?page=" + std::to_string(to) + "&per_page=" + std::to_string(size); };
-  const std::size_t last = std::max<std::size_t>((total + size - 1) / size, 1);
-  if (number < last) {
-    pages.set("next", link(number + 1));
-    pages.set("last", link(last));
-  }
-  if (number > 1) {
-    pages.set("first", link(1));
-    pages.set("prev", link(number - 1));
-  }
-  body.set("links", pages.empty() ? json::Object{} : json::Object{{"pages", std::move(pages)}});
-  body.set(name, std::move(part));
-  return {200, std::move(body), {}};
-}
-
-Answer DigitalOcean::refusal(int status, std::string_view code, std::string_view message) const {
-  const std::string_view id = status == 429 ? "too_many_requests" : code;
-  return {status, json::Object{{"id", id}, {"message", message}, {"request_id", "4d9d8375-3c56-4925-a3e7-eb137fed17e9"}}, {}};
-}
-
-Answer DigitalOcean::missing() const {
-  return refusal(404, "not_found", "The resource you were accessing could not be found.");
-}
-
-Answer DigitalOcean::no_room() const { return unprocessable("Size is not available in this region."); }
-
-bool DigitalOcean::count(http::Headers& headers) {
-  while (!hour_.empty() && hour_.front() + std::chrono::hours(1) <= now()) hour_.pop_front();
-  const auto minute = std::lower_bound(hour_.begin(), hour_.end(), now() - std::chrono::minutes(1));
-  const bool fits = hour_.size() < 5000 && hour_.end() - minute < 250;
-  if (fits) hour_.push_back(now());
-  const Instant oldest = hour_.empty() ? now() : hour_.front();
-  const auto reset = wall() + (oldest + std::chrono::hours(1) - now());
-  const std::size_t used = std::max<std::size_t>(hour_.size(), fits ? 0 : 5000);
-  headers.emplace_back("ratelimit-limit", "5000");
-  headers.emplace_back("ratelimit-remaining", std::to_string(5000 - std::min<std::size_t>(used, 5000)));
-  headers.emplace_back("ratelimit-reset",
-                       std::to_string(std::chrono::floor<std::chrono::seconds>(reset.time_since_epoch()).count()));
-  return fits;
-}
-
-void DigitalOcean::too_many_headers(http::Headers& headers) const { headers.emplace_back("retry-after", "7"); }
-
-void DigitalOcean::spoil_total(Value& body) const {
-  if (!body.is_object()) return;
-  for (auto& [name, value] : body.as_object()) {
-    if (value.is_array() && !value.as_array().empty()) value.as_array().pop_back();
-  }
 }
 
 }  // namespace gantry::emulators

@@ -105,6 +105,7 @@ class DigitalOcean final : public Emulator {
   Droplet* find_droplet(const Call& call);
   Image* find_image(const Call& call);
   Image* image_named(const json::Value& id_or_slug);
+  void run_script(const Droplet& droplet);
   void take_away(std::int64_t droplet);
   Action& begin(std::string type, std::string resource_type, std::int64_t resource, const std::string& region);
   void finish(std::int64_t action, bool well = true);

@@ -4,10 +4,10 @@ namespace gantry::emulators::digitalocean {
 
 const std::vector<Region>& regions() {
   static const std::vector<Region> all{
-      {"nyc1", "New York 1", true},  {"nyc2", "New York 2", false},     {"nyc3", "New York 3", true},
+      {"nyc1", "New York 1", true},  {"nyc2", "New York 2", false},      {"nyc3", "New York 3", true},
       {"ams3", "Amsterdam 3", true}, {"sfo1", "San Francisco 1", false}, {"sfo3", "San Francisco 3", true},
-      {"sgp1", "Singapore 1", true}, {"lon1", "London 1", true},        {"fra1", "Frankfurt 1", true},
-      {"tor1", "Toronto 1", true},   {"blr1", "Bangalore 1", true},     {"syd1", "Sydney 1", true}};
+      {"sgp1", "Singapore 1", true}, {"lon1", "London 1", true},         {"fra1", "Frankfurt 1", true},
+      {"tor1", "Toronto 1", true},   {"blr1", "Bangalore 1", true},      {"syd1", "Sydney 1", true}};
   return all;
 }
 

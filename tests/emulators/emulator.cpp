@@ -48,7 +48,10 @@ std::int64_t Call::number(std::size_t capture) const {
 }
 
 Emulator::Emulator(Reactor& reactor, std::string vendor, std::string with_token)
-    : token(std::move(with_token)), reactor_(reactor), vendor_(std::move(vendor)), contract_(contract::Contract::of(vendor_)) {}
+    : token(std::move(with_token)),
+      reactor_(reactor),
+      vendor_(std::move(vendor)),
+      contract_(contract::Contract::of(vendor_)) {}
 
 void Emulator::on(std::string_view method_and_path, Route route) {
   const auto space = method_and_path.find(' ');
@@ -166,7 +169,8 @@ std::optional<http::Response> Emulator::exchange(const http::Request& request) {
     response.body = json::dump(answer.body);
   }
   judge(request, response);
-  if (how == How::BadGateway) return http::Response{502, {{"Content-Type", "text/html"}}, "<html>502 Bad Gateway</html>"};
+  if (how == How::BadGateway)
+    return http::Response{502, {{"Content-Type", "text/html"}}, "<html>502 Bad Gateway</html>"};
   if (how == How::LostAfter) return std::nullopt;
   return response;
 }

@@ -42,16 +42,16 @@ struct Answer {
 // What may go wrong with a call, as it does go wrong with real vendors.
 struct Trouble {
   enum class How {
-    TooMany,      // 429, with the time to wait
-    Broken,       // 500, no effect
-    BadGateway,   // 502 with a page of HTML, although it had its effect
-    LostBefore,   // no answer, no effect
-    LostAfter,    // no answer, but the effect
-    Twice,        // the effect twice (a proxy of the vendor's tried again), one answer
-    Slow,         // what it starts takes five times as long
-    WrongTotal,   // a listing lacks its last entry, though its total counts it
-    NoRoom,       // out of capacity, said at once
-    FailsLater,   // accepted; what it starts fails in the end
+    TooMany,     // 429, with the time to wait
+    Broken,      // 500, no effect
+    BadGateway,  // 502 with a page of HTML, although it had its effect
+    LostBefore,  // no answer, no effect
+    LostAfter,   // no answer, but the effect
+    Twice,       // the effect twice (a proxy of the vendor's tried again), one answer
+    Slow,        // what it starts takes five times as long
+    WrongTotal,  // a listing lacks its last entry, though its total counts it
+    NoRoom,      // out of capacity, said at once
+    FailsLater,  // accepted; what it starts fails in the end
   };
   How how = How::Broken;
   std::string calls;  // "POST /v2/droplets": method and start of the path; empty: any
@@ -67,6 +67,7 @@ struct Pace {
   Duration snapshot = std::chrono::seconds(60);
   Duration transfer = std::chrono::seconds(45);
   Duration small = std::chrono::seconds(1);    // a firewall, a label
+  Duration script = std::chrono::seconds(60);  // user data that ends in "poweroff" runs, and the machine is off
   Duration visible = std::chrono::seconds(2);  // until what was made is found by those who look
 };
 

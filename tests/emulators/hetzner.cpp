@@ -7,12 +7,6 @@ namespace {
 
 using json::Value;
 
-Value shown_labels(const Hetzner::Labels& labels) {
-  json::Object object;
-  for (const auto& [key, value] : labels) object.set(key, value);
-  return object;
-}
-
 Hetzner::Labels labels_of(const Call& call) {
   Hetzner::Labels labels;
   if (const Value* given = call.body.find("labels")) {
@@ -112,23 +106,29 @@ void Hetzner::route_servers() {
   on("POST /v1/servers/{}/actions/create_image", [this](const Call& call) { return create_image(call); });
   on("GET /v1/servers/{}/metrics", [this](const Call& call) {
     if (!find_server(call)) return missing("server");
-    return Answer{200,
-                  json::Object{{"metrics", json::Object{{"start", *call.find("start")},
-                                                        {"end", *call.find("end")},
-                                                        {"step", 60},
-                                                        {"time_series", json::Object{{"cpu", json::Object{{"values", json::Array{json::Array{1435781470.622, "42"}}}}}}}}}},
-                  {}};
+    return Answer{
+        200,
+        json::Object{
+            {"metrics",
+             json::Object{
+                 {"start", *call.find("start")},
+                 {"end", *call.find("end")},
+                 {"step", 60},
+                 {"time_series",
+                  json::Object{{"cpu", json::Object{{"values", json::Array{json::Array{1435781470.622, "42"}}}}}}}}}},
+        {}};
   });
 }
 
 Answer Hetzner::create_server(const Call& call) {
-  if (auto refused = unknown_field(call, {"name", "location", "server_type", "start_after_create", "image", "placement_group",
-                                          "ssh_keys", "volumes", "networks", "firewalls", "user_data", "labels", "automount",
-                                          "public_net"});
+  if (auto refused = unknown_field(
+          call, {"name", "location", "server_type", "start_after_create", "image", "placement_group", "ssh_keys",
+                 "volumes", "networks", "firewalls", "user_data", "labels", "automount", "public_net"});
       refused.status)
     return refused;
   const std::string name = call.body.string_or("name");
-  const bool taken = std::any_of(servers.begin(), servers.end(), [&](const auto& one) { return one.second.name == name; });
+  const bool taken =
+      std::any_of(servers.begin(), servers.end(), [&](const auto& one) { return one.second.name == name; });
   if (taken) return refusal(409, "uniqueness_error", "server name is already used");
   if (static_cast<int>(servers.size()) >= server_limit)
     return refusal(403, "resource_limit_exceeded", "server limit exceeded");
@@ -138,13 +138,13 @@ Answer Hetzner::create_server(const Call& call) {
     return refusal(422, "invalid_input", "server type " + type->name + " is deprecated and can no longer be ordered");
   const std::string location = call.body.string_or("location", type->locations.front());
   if (!hetzner::find_location(location)) return refusal(422, "invalid_input", "invalid input in field 'location'");
-  if (!among(type->locations, location))
-    return refusal(422, "invalid_input", "unsupported location for server type");
+  if (!among(type->locations, location)) return refusal(422, "invalid_input", "unsupported location for server type");
   const Image* image = image_named(call.body.string_or("image"));
   if (!image || image->status != "available") return refusal(404, "not_found", "image not found");
   if (image->architecture != type->architecture && image->type == "snapshot")
     return refusal(422, "invalid_input", "image architecture does not match server type");
-  if (image->disk_size > type->disk_gb) return refusal(422, "invalid_input", "image disk is bigger than server type disk");
+  if (image->disk_size > type->disk_gb)
+    return refusal(422, "invalid_input", "image disk is bigger than server type disk");
   if (const Value* wanted_keys = call.body.find("ssh_keys")) {
     for (const auto& word : wanted_keys->as_array()) {
       const bool known = std::any_of(keys.begin(), keys.end(), [&](const auto& one) {
@@ -176,10 +176,12 @@ Answer Hetzner::create_server(const Call& call) {
     made->second.status = "running";
     made->second.locked = false;
     ++next_address_;
-    made->second.address = boot ? boot(made->second)
-                                : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+    made->second.address =
+        boot ? boot(made->second)
+             : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
     finish(action);
     finish(start);
+    run_script(made->second);
   });
   const bool has_keys = call.body.find("ssh_keys") && !call.body.find("ssh_keys")->as_array().empty();
   return {201,
@@ -188,6 +190,15 @@ Answer Hetzner::create_server(const Call& call) {
                        {"next_actions", json::Array{shown(actions.at(start))}},
                        {"root_password", has_keys ? Value() : Value("YItygq1v3GYjjMomLaKc")}},
           {}};
+}
+
+// Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
+void Hetzner::run_script(const Server& server) {
+  if (!server.user_data.ends_with("poweroff\n")) return;
+  after(pace.script, [this, id = server.id] {
+    const auto found = servers.find(id);
+    if (found != servers.end() && found->second.status == "running") found->second.status = "off";
+  });
 }
 
 Hetzner::Server& Hetzner::place(std::string name, Labels labels, std::string type, std::string location) {
@@ -325,7 +336,8 @@ bool Hetzner::applies(const Firewall& firewall) const { return !firewall.applied
 Answer Hetzner::create_firewall(const Call& call) {
   if (auto refused = unknown_field(call, {"name", "labels", "rules", "apply_to"}); refused.status) return refused;
   Firewall firewall{.id = next_id(), .name = call.body.string_or("name"), .labels = labels_of(call)};
-  const bool taken = std::any_of(firewalls.begin(), firewalls.end(), [&](const auto& one) { return one.second.name == firewall.name; });
+  const bool taken = std::any_of(firewalls.begin(), firewalls.end(),
+                                 [&](const auto& one) { return one.second.name == firewall.name; });
   if (taken) return refusal(409, "uniqueness_error", "firewall name is already used");
   if (const Value* rules = call.body.find("rules")) firewall.rules = rules->as_array();
   if (const Value* to = call.body.find("apply_to")) firewall.applied_to = to->as_array();
@@ -350,7 +362,8 @@ void Hetzner::route_firewalls() {
   });
   on("GET /v1/firewalls/{}", [this](const Call& call) {
     const auto found = firewalls.find(call.number(0));
-    return found == firewalls.end() ? missing("firewall") : Answer{200, json::Object{{"firewall", shown(found->second)}}, {}};
+    return found == firewalls.end() ? missing("firewall")
+                                    : Answer{200, json::Object{{"firewall", shown(found->second)}}, {}};
   });
   on("POST /v1/firewalls", [this](const Call& call) { return create_firewall(call); });
   on("DELETE /v1/firewalls/{}", [this](const Call& call) {
@@ -361,16 +374,18 @@ void Hetzner::route_firewalls() {
     return Answer{204, {}, {}};
   });
   const auto change = [this](const char* command, std::function<void(Firewall&, const Call&)> effect) {
-    on(std::string("POST /v1/firewalls/{}/actions/") + command, [this, command, effect = std::move(effect)](const Call& call) {
-      const auto found = firewalls.find(call.number(0));
-      if (found == firewalls.end()) return missing("firewall");
-      effect(found->second, call);
-      const std::int64_t action = begin(command, {{"firewall", found->first}}).id;
-      after(pace.small, [this, action] { finish(action); });
-      return Answer{201, json::Object{{"actions", json::Array{shown(actions.at(action))}}}, {}};
-    });
+    on(std::string("POST /v1/firewalls/{}/actions/") + command,
+       [this, command, effect = std::move(effect)](const Call& call) {
+         const auto found = firewalls.find(call.number(0));
+         if (found == firewalls.end()) return missing("firewall");
+         effect(found->second, call);
+         const std::int64_t action = begin(command, {{"firewall", found->first}}).id;
+         after(pace.small, [this, action] { finish(action); });
+         return Answer{201, json::Object{{"actions", json::Array{shown(actions.at(action))}}}, {}};
+       });
   };
-  change("set_rules", [](Firewall& firewall, const Call& call) { firewall.rules = call.body.find("rules")->as_array(); });
+  change("set_rules",
+         [](Firewall& firewall, const Call& call) { firewall.rules = call.body.find("rules")->as_array(); });
   change("apply_to_resources", [](Firewall& firewall, const Call& call) {
     for (const auto& one : call.body.find("apply_to")->as_array()) firewall.applied_to.push_back(one);
   });
@@ -407,11 +422,16 @@ void Hetzner::route_rest() {
     return page(call, "ssh_keys", std::move(all));
   });
   on("POST /v1/ssh_keys", [this](const Call& call) {
-    Key key{.id = next_id(), .name = call.body.string_or("name"), .fingerprint = {}, .public_key = call.body.string_or("public_key"), .labels = labels_of(call)};
+    Key key{.id = next_id(),
+            .name = call.body.string_or("name"),
+            .fingerprint = {},
+            .public_key = call.body.string_or("public_key"),
+            .labels = labels_of(call)};
     key.fingerprint = sha256_hex(key.public_key).substr(0, 32);
     key.created = time();
     for (const auto& [id, one] : keys) {
-      if (one.fingerprint == key.fingerprint) return refusal(409, "uniqueness_error", "SSH key with the same fingerprint already exists");
+      if (one.fingerprint == key.fingerprint)
+        return refusal(409, "uniqueness_error", "SSH key with the same fingerprint already exists");
     }
     keys[key.id] = key;
     return Answer{201, json::Object{{"ssh_key", shown(key)}}, {}};
@@ -444,163 +464,6 @@ void Hetzner::finish(std::int64_t id, std::string_view error_code, std::string_v
   action.error_code = error_code;
   action.error_message = error;
   action.finished = time();
-}
-
-// ---- how it is shown
-
-Value Hetzner::shown(const Server& server) const {
-  Value ipv4;
-  if (!server.address.empty())
-    ipv4 = json::Object{{"id", server.id + 100000}, {"ip", server.address}, {"blocked", false}, {"dns_ptr", "static." + server.address + ".example"}};
-  json::Array applied;
-  for (const auto& [id, firewall] : firewalls) {
-    const bool selected = std::any_of(firewall.applied_to.begin(), firewall.applied_to.end(), [&](const Value& to) {
-      const Value* selector = to.at({"label_selector", "selector"});
-      return selector && hetzner::selects(selector->as_string(), server.labels);
-    });
-    if (selected) applied.push_back(json::Object{{"id", id}, {"status", "applied"}});
-  }
-  const auto image = images.find(server.image);
-  return json::Object{
-      {"id", server.id},
-      {"name", server.name},
-      {"status", server.status},
-      {"created", server.created},
-      {"public_net", json::Object{{"ipv4", std::move(ipv4)}, {"ipv6", Value()}, {"floating_ips", json::Array{}}, {"firewalls", std::move(applied)}}},
-      {"private_net", json::Array{}},
-      {"server_type", hetzner::shown(*hetzner::find_type(server.type))},
-      {"location", hetzner::shown(*hetzner::find_location(server.location))},
-      {"image", image == images.end() ? Value() : shown(image->second)},
-      {"iso", Value()},
-      {"rescue_enabled", false},
-      {"locked", server.locked},
-      {"backup_window", Value()},
-      {"outgoing_traffic", server.outgoing},
-      {"ingoing_traffic", 0},
-      {"included_traffic", 21990232555520},
-      {"protection", json::Object{{"delete", false}, {"rebuild", false}}},
-      {"labels", shown_labels(server.labels)},
-      {"volumes", json::Array{}},
-      {"load_balancers", json::Array{}},
-      {"primary_disk_size", hetzner::find_type(server.type)->disk_gb},
-      {"placement_group", Value()}};
-}
-
-Value Hetzner::shown(const Image& image) const {
-  const bool snapshot = image.type == "snapshot";
-  return json::Object{{"id", image.id},
-                      {"type", image.type},
-                      {"status", image.status},
-                      {"name", snapshot ? Value() : Value(image.name)},
-                      {"description", image.description},
-                      {"image_size", image.image_size > 0 ? Value(image.image_size) : Value()},
-                      {"disk_size", image.disk_size},
-                      {"created", image.created},
-                      {"created_from", snapshot ? Value(json::Object{{"id", image.made_from}, {"name", "builder"}}) : Value()},
-                      {"bound_to", Value()},
-                      {"os_flavor", image.flavor},
-                      {"os_version", image.version},
-                      {"rapid_deploy", !snapshot},
-                      {"protection", json::Object{{"delete", false}}},
-                      {"deprecated", image.deprecated.empty() ? Value() : Value(image.deprecated)},
-                      {"deleted", Value()},
-                      {"labels", shown_labels(image.labels)},
-                      {"architecture", image.architecture}};
-}
-
-Value Hetzner::shown(const Firewall& firewall) const {
-  json::Array rules;
-  for (Value rule : firewall.rules) {
-    for (const char* list : {"source_ips", "destination_ips"}) {
-      if (!rule.find(list)) rule[list] = json::Array{};
-    }
-    if (!rule.find("port")) rule["port"] = Value();
-    rules.push_back(std::move(rule));
-  }
-  json::Array applied;
-  for (Value to : firewall.applied_to) {
-    json::Array resources;
-    if (const Value* selector = to.at({"label_selector", "selector"})) {
-      for (const auto& [id, server] : servers) {
-        if (hetzner::selects(selector->as_string(), server.labels))
-          resources.push_back(json::Object{{"type", "server"}, {"server", json::Object{{"id", id}}}});
-      }
-    }
-    to["applied_to_resources"] = std::move(resources);
-    applied.push_back(std::move(to));
-  }
-  return json::Object{{"id", firewall.id},
-                      {"name", firewall.name},
-                      {"labels", shown_labels(firewall.labels)},
-                      {"created", firewall.created},
-                      {"rules", std::move(rules)},
-                      {"applied_to", std::move(applied)}};
-}
-
-Value Hetzner::shown(const Action& action) const {
-  json::Array resources;
-  for (const auto& [type, id] : action.resources) resources.push_back(json::Object{{"id", id}, {"type", type}});
-  return json::Object{{"id", action.id},
-                      {"command", action.command},
-                      {"status", action.status},
-                      {"started", action.started},
-                      {"finished", action.finished.empty() ? Value() : Value(action.finished)},
-                      {"progress", action.status == "running" ? 50 : 100},
-                      {"resources", std::move(resources)},
-                      {"error", action.error_code.empty() ? Value() : Value(json::Object{{"code", action.error_code}, {"message", action.error_message}})}};
-}
-
-Value Hetzner::shown(const Key& key) const {
-  return json::Object{{"id", key.id}, {"name", key.name}, {"fingerprint", key.fingerprint}, {"public_key", key.public_key}, {"labels", shown_labels(key.labels)}, {"created", key.created}};
-}
-
-Answer Hetzner::with_action(int status, const Action& action) const {
-  return {status, json::Object{{"action", shown(action)}}, {}};
-}
-
-Answer Hetzner::page(const Call& call, std::string_view name, json::Array all) const {
-  const auto asked = [&](const char* parameter, std::int64_t otherwise) {
-    const std::string* value = call.find(parameter);
-    return value ? std::stoll(*value) : otherwise;
-  };
-  const std::int64_t size = std::clamp<std::int64_t>(asked("per_page", 25), 1, 50);
-  const std::int64_t number = std::max<std::int64_t>(asked("page", 1), 1);
-  const auto total = static_cast<std::int64_t>(all.size());
-  const std::int64_t last = std::max<std::int64_t>((total + size - 1) / size, 1);
-  json::Array part(std::make_move_iterator(all.begin() + std::min((number - 1) * size, total)),
-                   std::make_move_iterator(all.begin() + std::min(number * size, total)));
-  json::Object body{{"meta", json::Object{{"pagination", json::Object{{"page", number},
-                                                                      {"per_page", size},
-                                                                      {"previous_page", number > 1 ? Value(number - 1) : Value()},
-                                                                      {"next_page", number < last ? Value(number + 1) : Value()},
-                                                                      {"last_page", last},
-                                                                      {"total_entries", total}}}}}};
-  body.set(name, std::move(part));
-  return {200, std::move(body), {}};
-}
-
-Answer Hetzner::refusal(int status, std::string_view code, std::string_view message) const {
-  const std::string_view word = status == 429 ? "rate_limit_exceeded" : status == 401 ? "unauthorized" : code;
-  return {status, json::Object{{"error", json::Object{{"code", word}, {"message", message}, {"details", json::Object{}}}}}, {}};
-}
-
-bool Hetzner::count(http::Headers& headers) {
-  const double passed = std::chrono::duration<double>(now() - std::exchange(counted_, now())).count();
-  calls_left_ = std::min(3600.0, calls_left_ + passed);
-  const bool fits = calls_left_ >= 1;
-  if (fits) calls_left_ -= 1;
-  const auto full = wall() + std::chrono::seconds(static_cast<std::int64_t>(3600 - calls_left_));
-  headers.emplace_back("RateLimit-Limit", "3600");
-  headers.emplace_back("RateLimit-Remaining", std::to_string(static_cast<int>(calls_left_)));
-  headers.emplace_back("RateLimit-Reset", std::to_string(std::chrono::floor<std::chrono::seconds>(full.time_since_epoch()).count()));
-  return fits;
-}
-
-void Hetzner::spoil_total(Value& body) const {
-  if (!body.is_object()) return;
-  for (auto& [name, value] : body.as_object()) {
-    if (value.is_array() && !value.as_array().empty()) value.as_array().pop_back();
-  }
 }
 
 }  // namespace gantry::emulators

@@ -96,6 +96,7 @@ class Hetzner final : public Emulator {
   Answer create_firewall(const Call& call);
 
   bool visible(const Server& server) const { return server.visible <= now(); }
+  void run_script(const Server& server);
   Server* find_server(const Call& call);
   Image* image_named(const std::string& name_or_id);
   bool applies(const Firewall& firewall) const;

@@ -82,9 +82,10 @@ const Location* find_location(std::string_view name) {
 }
 
 Value shown(const Location& location) {
-  return json::Object{{"id", location.id},         {"name", location.name}, {"description", location.city + " DC Park"},
-                      {"country", location.country}, {"city", location.city}, {"latitude", 50.47612},
-                      {"longitude", 12.370071},    {"network_zone", location.zone}};
+  return json::Object{
+      {"id", location.id},           {"name", location.name},        {"description", location.city + " DC Park"},
+      {"country", location.country}, {"city", location.city},        {"latitude", 50.47612},
+      {"longitude", 12.370071},      {"network_zone", location.zone}};
 }
 
 Value shown(const Type& type) {
@@ -117,22 +118,21 @@ Value pricing() {
     types_priced.push_back(json::Object{{"id", type.id}, {"name", type.name}, {"prices", prices(type)}});
   json::Array addresses;
   for (const auto& location : locations())
-    addresses.push_back(json::Object{
-        {"location", location.name}, {"price_hourly", price("0.0008")}, {"price_monthly", price("0.50")}});
+    addresses.push_back(
+        json::Object{{"location", location.name}, {"price_hourly", price("0.0008")}, {"price_monthly", price("0.50")}});
   json::Array floating;
   for (const auto& location : locations())
     floating.push_back(json::Object{{"location", location.name}, {"price_monthly", price("3.00")}});
-  return json::Object{
-      {"currency", "EUR"},
-      {"vat_rate", "19.00"},
-      {"primary_ips", json::Array{json::Object{{"type", "ipv4"}, {"prices", std::move(addresses)}}}},
-      {"floating_ips", json::Array{json::Object{{"type", "ipv4"}, {"prices", std::move(floating)}}}},
-      {"floating_ip", json::Object{{"price_monthly", price("3.00")}}},
-      {"image", json::Object{{"price_per_gb_month", price("0.0110")}}},
-      {"volume", json::Object{{"price_per_gb_month", price("0.0440")}}},
-      {"server_backup", json::Object{{"percentage", "20.00"}}},
-      {"server_types", std::move(types_priced)},
-      {"load_balancer_types", json::Array{}}};
+  return json::Object{{"currency", "EUR"},
+                      {"vat_rate", "19.00"},
+                      {"primary_ips", json::Array{json::Object{{"type", "ipv4"}, {"prices", std::move(addresses)}}}},
+                      {"floating_ips", json::Array{json::Object{{"type", "ipv4"}, {"prices", std::move(floating)}}}},
+                      {"floating_ip", json::Object{{"price_monthly", price("3.00")}}},
+                      {"image", json::Object{{"price_per_gb_month", price("0.0110")}}},
+                      {"volume", json::Object{{"price_per_gb_month", price("0.0440")}}},
+                      {"server_backup", json::Object{{"percentage", "20.00"}}},
+                      {"server_types", std::move(types_priced)},
+                      {"load_balancer_types", json::Array{}}};
 }
 
 bool selects(std::string_view selector, const Hetzner::Labels& labels) {

@@ -12,7 +12,8 @@ std::string target_of(const api::HttpRequest& request) {
   std::string target;
   for (const auto& segment : request.segments) target += "/" + percent_encode(segment);
   for (std::size_t i = 0; i < request.query.size(); ++i)
-    target += (i == 0 ? "?" : "&") + percent_encode(request.query[i].first) + "=" + percent_encode(request.query[i].second);
+    target +=
+        (i == 0 ? "?" : "&") + percent_encode(request.query[i].first) + "=" + percent_encode(request.query[i].second);
   return target;
 }
 
@@ -28,7 +29,11 @@ class EmulatorServer::Door final : public api::Handler {
   Door(Reactor& reactor, Emulator& emulator) : reactor_(reactor), emulator_(emulator) {}
 
   Task<api::HttpResponse> handle(api::HttpRequest request) override {
-    const http::Request asked{.method = request.method, .url = target_of(request), .headers = request.headers, .body = request.body, .more = {}};
+    const http::Request asked{.method = request.method,
+                              .url = target_of(request),
+                              .headers = request.headers,
+                              .body = request.body,
+                              .more = {}};
     auto answer = emulator_.exchange(asked);
     api::HttpResponse response;
     if (!answer) {
@@ -55,7 +60,10 @@ class EmulatorServer::Door final : public api::Handler {
 };
 
 EmulatorServer::EmulatorServer(Reactor& reactor, Emulator& emulator)
-    : reactor_(reactor), emulator_(emulator), strangers_(open_to_all()), door_(std::make_unique<Door>(reactor, emulator)) {
+    : reactor_(reactor),
+      emulator_(emulator),
+      strangers_(open_to_all()),
+      door_(std::make_unique<Door>(reactor, emulator)) {
   api::http::ServerOptions options;
   options.port = 0;
   server_ = std::make_unique<api::http::Server>(reactor_, *door_, strangers_, options);
