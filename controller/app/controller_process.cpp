@@ -15,6 +15,7 @@
 #include "controller/app/app_capacity.hpp"
 #include "controller/app/app_logs.hpp"
 #include "controller/app/app_sources.hpp"
+#include "controller/app/deploy_api.hpp"
 #include "controller/app/disk_watch.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
@@ -89,6 +90,7 @@ struct ControllerProcess::House {
   std::unique_ptr<providers::caddy::CaddyRouter> router;
   std::unique_ptr<AppSources> code;
   std::unique_ptr<UploadRoutes> uploads;
+  std::unique_ptr<DeployApi> deploy_api;
   std::unique_ptr<WakeWatch> wake_watch;
   std::unique_ptr<DiskWatch> disk;
   std::shared_ptr<runtime::Plane> plane;
@@ -153,12 +155,13 @@ ControllerProcess::House::House(ControllerOptions given)
       loop, pool, options.data_dir, options.advertise.empty() ? "" : "https://" + options.advertise,
       std::string(kVersion));
   agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive);
+  deploy_api = std::make_unique<DeployApi>(*agent_routes, *api, front, loop, random, code->uploads());
 
   api::http::ServerOptions server_options;
   server_options.address = address.host;
   server_options.port = address.port;
   if (!options.http) server_options.tls = identity.tls;
-  server = std::make_unique<api::http::Server>(front, *agent_routes, identity.authenticator, server_options);
+  server = std::make_unique<api::http::Server>(front, deploy_api->handler(), identity.authenticator, server_options);
   server->listen();
   url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
         std::to_string(server->port());

@@ -24,10 +24,6 @@ using cli::UsageError;
 constexpr std::size_t kPiece = 2 << 20;  // below the API's limit for a body
 constexpr Duration kGlance = std::chrono::milliseconds(200);
 
-// What cannot become right by waiting.
-constexpr std::string_view kFinal[] = {"BuildFailed",    "PullFailed",         "SourceNotFound",        "RolloutFailed",
-                                       "CommandMissing", "SourceNotSupported", "PlacementNotSupported", "DoesNotFit"};
-
 // An archive on disk, removed with this when it was made here.
 class Archive {
  public:
@@ -190,9 +186,8 @@ class Deploy {
                          ready->string_or("reason") == "RolloutInProgress" && status->int_or("readyReplicas", 0) > 0;
         if (ours && (all || ready->string_or("status") == "True")) return serves(*status);
         const std::string_view phase = !ours || (built && built->string_or("status") != "True") ? "build" : "start";
-        const bool final = std::ranges::find(kFinal, reason) != std::end(kFinal);
         // While the release before is still what is talked about, it says nothing about this one.
-        if (final) return failed(app, reason, message);
+        if (!cli::waiting_helps(reason)) return failed(app, reason, message);
         if (const std::string text = reason + ": " + message; (ours || reason != "AllReplicasReady") && text != last) {
           say(phase, message.empty() ? reason : message);
           last = text;

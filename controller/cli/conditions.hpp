@@ -17,6 +17,9 @@ bool condition_is(const json::Value& object, std::string_view type, std::string_
 // "Ready=False (HealthCheckFailing): 1 of 2 replicas answer", for people.
 std::string condition_text(const json::Value& object, std::string_view type);
 
+// Whether what holds an object back may pass by itself; a build that failed does not.
+bool waiting_helps(std::string_view reason);
+
 bool equal_without_case(std::string_view one, std::string_view other);
 
 }  // namespace gantry::cli

@@ -1,0 +1,202 @@
+#include "controller/deploy/routes.hpp"
+
+#include <algorithm>
+
+#include "controller/base/base64.hpp"
+
+namespace gantry::deploy {
+namespace {
+
+api::HttpResponse json_response(json::Value value, int status = 200) {
+  api::HttpResponse response;
+  response.status = status;
+  response.body.emplace_back(json::dump(value) + "\n");
+  return response;
+}
+
+// {"infra", ...} of either prefix; empty: not ours.
+std::vector<std::string> below_infra(const std::vector<std::string>& segments) {
+  std::size_t at = 0;
+  if (segments.size() > 2 && segments[0] == "api" && segments[1] == "v1") at = 2;
+  if (segments.size() <= at || segments[at] != "infra") return {};
+  return {segments.begin() + static_cast<std::ptrdiff_t>(at), segments.end()};
+}
+
+bool may_deploy(const api::HttpRequest& request) {
+  const auto& groups = request.user->groups;
+  return std::find(groups.begin(), groups.end(), "system:masters") != groups.end();
+}
+
+std::string parameter(const api::HttpRequest& request, std::string_view name, std::string_view otherwise = {}) {
+  const std::string* value = request.parameter(name);
+  return value ? *value : std::string(otherwise);
+}
+
+// One image on one server is a deploy like any other.
+DeployRequest read_single(json::Value body) {
+  const std::string ip = body.string_or("server_ip");
+  if (body.is_object() && !ip.empty()) {
+    body.as_object().erase("server_ip");
+    body["server_ips"] = json::Array{ip};
+  }
+  if (body.is_object() && !body.find("source_type")) body["source_type"] = "image";
+  return read_deploy(body);
+}
+
+DeployRequest read_provision(json::Value body) {
+  if (!body.is_object()) throw Error(ErrorCode::BadRequest, "the body should be a JSON object");
+  DeployRequest wanted;
+  wanted.name = body.string_or("name", "server");
+  wanted.new_servers = static_cast<int>(std::clamp<std::int64_t>(body.int_or("count", 1), 1, 100));
+  for (const auto& [field, into] : {std::pair("snapshot_id", &wanted.snapshot), std::pair("region", &wanted.region),
+                                    std::pair("size", &wanted.size)}) {
+    const json::Value* value = body.find(field);
+    if (value && value->is_int()) *into = std::to_string(value->as_int());
+    if (value && value->is_string()) *into = value->as_string();
+    if (into->empty()) throw Error(ErrorCode::Invalid, std::string(field) + ": Required value");
+  }
+  return wanted;
+}
+
+}  // namespace
+
+void Routes::on(std::string method, std::vector<std::string> segments, Route route) {
+  segments.insert(segments.begin(), "infra");
+  routes_.push_back({std::move(method), std::move(segments), std::move(route)});
+}
+
+Routes::Routes(api::Handler& next, Service& service) : next_(next), service_(service) {
+  on("GET", {"setup", "status"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.setup_status(call.ns));
+  });
+  on("POST", {"setup", "init", "stream"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return stream_of(call,
+                        [&] { return service_.build_image(read_image_build(call.body, kBaseSnapshot), call.ns); });
+  });
+  on("GET", {"snapshots"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.snapshots(call.ns));
+  });
+  on("POST", {"images", "build", "stream"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return stream_of(call, [&] { return service_.build_image(read_image_build(call.body, {}), call.ns); });
+  });
+  on("POST", {"snapshots", "{}", "transfer-all"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.transfer_everywhere(call.ns, call.captured[0]), 202);
+  });
+  on("DELETE", {"snapshots", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_await service_.remove_snapshot(call.ns, call.captured[0], parameter(call.request, "force") == "true");
+    co_return json_response(json::Object{{"success", true}});
+  });
+  on("GET", {"servers"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.servers(call.ns));
+  });
+  on("POST", {"servers", "provision"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    const auto run = service_.provision(read_provision(call.body), call.ns);
+    co_return json_response(
+        json::Object{{"success", true}, {"operation", run->id()}, {"stream", "/infra/operations/" + run->id()}}, 202);
+  });
+  on("DELETE", {"servers", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.remove_server(call.ns, call.captured[0]));
+  });
+  const auto deploy = [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return stream_of(call, [&] { return service_.deploy(read_deploy(call.body), call.ns); });
+  };
+  on("POST", {"deploy"}, deploy);
+  on("POST", {"deploy", "unified"}, deploy);
+  const auto single = [this](const Call& call) -> Task<api::HttpResponse> {
+    const auto run = service_.deploy(read_single(call.body), call.ns);
+    co_await run->wait();
+    co_return json_response(run->result());
+  };
+  on("POST", {"deploy", "single"}, single);
+  on("POST", {"deploy", "upload"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    auto code = base64_decode(call.body.string_or("code_tar_b64"));
+    if (!code || code->empty())
+      throw Error(ErrorCode::Invalid, "code_tar_b64: should be a tar, tar.gz or zip in base64");
+    co_return json_response(json::Object{{"success", true}, {"digest", co_await service_.keep_code(std::move(*code))}});
+  });
+  on("GET", {"operations", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    const auto run = service_.find_run(call.captured[0]);
+    if (!run) throw Error(ErrorCode::NotFound, "no operation " + call.captured[0] + " is known any more");
+    co_return stream_of(call, [&] { return run; });
+  });
+  on("GET", {"agent", "health"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    co_return json_response(co_await service_.agent_health(call.ns, parameter(call.request, "server_ip")));
+  });
+  on("POST", {"agent", "{}", "containers", "run"}, [this](const Call& call) -> Task<api::HttpResponse> {
+    json::Value body = call.body;
+    body["server_ip"] = call.captured[0];
+    const auto run = service_.deploy(read_single(std::move(body)), call.ns);
+    co_await run->wait();
+    co_return json_response(run->result());
+  });
+}
+
+api::HttpResponse Routes::stream_of(const Call& call, const std::function<Service::Run()>& begin) {
+  Service::Run run;
+  std::size_t after = 0;
+  std::string id;
+  if (const std::string* last = call.request.header("last-event-id"); last && read_event_id(*last, id, after)) {
+    run = service_.find_run(id);
+    if (!run) throw Error(ErrorCode::Expired, "the run of event " + *last + " is not known any more");
+  } else {
+    run = begin();
+  }
+  api::HttpResponse response;
+  response.content_type = "text/event-stream";
+  response.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
+  response.stream = run->stream(after);
+  return response;
+}
+
+Task<api::HttpResponse> Routes::handle(api::HttpRequest request) {
+  auto segments = below_infra(request.segments);
+  if (segments.empty()) co_return co_await next_.handle(std::move(request));
+  std::optional<Error> failure;
+  try {
+    co_return co_await answer(request, std::move(segments));
+  } catch (const Error& error) {  // this door's own catch, as the API has one
+    failure = error;
+  }
+  co_return api::status_response(*failure);
+}
+
+Task<api::HttpResponse> Routes::answer(const api::HttpRequest& request, std::vector<std::string> segments) {
+  if (!request.user) throw Error(ErrorCode::Unauthorized, "Unauthorized");
+  if (!may_deploy(request)) throw Error(ErrorCode::Forbidden, "only members of system:masters may use the Deploy API");
+  const Routed* found = nullptr;
+  bool known = false;
+  Call call{.request = request, .captured = {}, .ns = parameter(request, "namespace", "default"), .body = {}};
+  for (const auto& routed : routes_) {
+    if (routed.segments.size() != segments.size()) continue;
+    std::vector<std::string> captured;
+    bool fits = true;
+    for (std::size_t i = 0; i < segments.size() && fits; ++i) {
+      if (routed.segments[i] == "{}") {
+        captured.push_back(segments[i]);
+      } else {
+        fits = routed.segments[i] == segments[i];
+      }
+    }
+    known = known || fits;
+    if (!fits || routed.method != request.method) continue;
+    found = &routed;
+    call.captured = std::move(captured);
+    break;
+  }
+  if (!found)
+    throw Error(known ? ErrorCode::MethodNotAllowed : ErrorCode::NotFound,
+                request.method + " " + request.path + " is not of the Deploy API");
+  if (!request.body.empty()) call.body = json::parse(request.body);
+  const std::string* header = request.header("x-cloud-token");
+  const std::string* query = request.parameter("do_token");
+  if (const std::string* token = header ? header : query; token && !token->empty())
+    co_await service_.use_token(Secret(*token), call.ns);
+  api::HttpResponse response = co_await found->route(call);
+  // In a URL it ends up in other people's logs.
+  if (query)
+    response.headers.emplace_back(
+        "Warning", "299 - \"do_token in the URL is deprecated: send X-Cloud-Token, or keep a Provider\"");
+  co_return response;
+}
+
+}  // namespace gantry::deploy

@@ -1,0 +1,390 @@
+// The Deploy API in front of a real API and store; the test plays the reconcilers, by writing what they would say.
+#include "controller/deploy/routes.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/base/base64.hpp"
+#include "controller/base/log.hpp"
+#include "tests/world/world.hpp"
+
+namespace gantry::deploy {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+using namespace std::chrono_literals;
+
+// What a client of old makes of the stream: lines that begin with "data: ".
+std::vector<json::Value> events_of(const std::string& bytes) {
+  std::vector<json::Value> events;
+  for (std::size_t begin = 0; begin < bytes.size();) {
+    const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
+    const std::string line = bytes.substr(begin, end - begin);
+    if (line.starts_with("data: ")) events.push_back(json::parse(line.substr(6)));
+    begin = end + 1;
+  }
+  return events;
+}
+
+std::string last_id(const std::string& bytes) {
+  const auto at = bytes.rfind("\nid: ");
+  return bytes.substr(at + 5, bytes.find('\n', at + 1) - at - 5);
+}
+
+class DeployApi : public ::testing::Test {
+ protected:
+  DeployApi() : world(quiet()) {}
+
+  static world::WorldOptions quiet() {
+    world::WorldOptions options;
+    options.setup = [](world::World&, world::Process&) {};
+    return options;
+  }
+
+  api::HttpRequest request(std::string method, const std::string& target, json::Value body = {}) {
+    api::HttpRequest asked;
+    asked.method = std::move(method);
+    asked.path = target.substr(0, target.find('?'));
+    for (std::size_t begin = 1; begin <= asked.path.size();) {
+      const std::size_t end = std::min(asked.path.find('/', begin), asked.path.size());
+      asked.segments.push_back(asked.path.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (const auto mark = target.find('?'); mark != std::string::npos) {
+      const std::string pair = target.substr(mark + 1);
+      asked.query.emplace_back(pair.substr(0, pair.find('=')), pair.substr(pair.find('=') + 1));
+    }
+    if (!body.is_null()) asked.body = json::dump(body);
+    asked.user = api::User{.name = "admin", .uid = {}, .groups = {"system:masters"}};
+    return asked;
+  }
+  api::HttpResponse ask(api::HttpRequest asked) { return world.run(routes.handle(std::move(asked))); }
+  api::HttpResponse ask(std::string method, const std::string& target, json::Value body = {}) {
+    return ask(request(std::move(method), target, std::move(body)));
+  }
+  static std::string text(const api::HttpResponse& response) {
+    std::string all;
+    for (const auto& piece : response.body) all += api::text_of(piece);
+    return all;
+  }
+  // Everything that a stream says until it ends, in the test's time.
+  std::string read(api::BodyStream& stream, Duration patience = 1h) {
+    std::string all;
+    const Instant end = world.reactor.now() + patience;
+    while (world.reactor.now() < end) {
+      const auto pieces = next(stream);
+      if (pieces.empty()) return all;
+      for (const auto& piece : pieces) all += api::text_of(piece);
+    }
+    return all;
+  }
+  std::vector<api::Piece> next(api::BodyStream& stream) {
+    std::optional<std::vector<api::Piece>> pieces;
+    world.reactor.spawn([](api::BodyStream& from, std::optional<std::vector<api::Piece>>& into) -> Task<> {
+      into = co_await from.next();
+    }(stream, pieces));
+    world.settle();
+    while (!pieces) world.advance(100ms);
+    return std::move(*pieces);
+  }
+
+  // What a reconciler would write.
+  void say(const std::string& name, const std::string& reason, const std::string& message, json::Object status = {}) {
+    const json::Value object = world.get(name);
+    const bool ready = reason == "AllReplicasReady" || reason == "AgentAnswers" || reason == "Available";
+    json::Array conditions;
+    for (const char* type : {"Ready", "AgentReachable"})
+      conditions.push_back(json::Object{{"type", type},
+                                        {"status", ready ? "True" : "False"},
+                                        {"reason", reason},
+                                        {"message", message},
+                                        {"lastTransitionTime", "2026-11-21T10:00:00Z"}});
+    status.set("observedGeneration", object.at({"metadata", "generation"})->as_int());
+    status.set("conditions", std::move(conditions));
+    world.run(
+        world.user().patch_status(world.key(name), api::PatchType::Merge, json::Object{{"status", std::move(status)}}));
+  }
+  void server(const std::string& name, const std::string& ip) {
+    world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name + "}\nspec: {address: " + ip +
+                "}\n");
+    say("Server/" + name, "AgentAnswers", "",
+        {{"addresses", json::Array{json::Object{{"type", "InternalIP"}, {"address", ip}}}}});
+  }
+  static json::Object image_deploy() {
+    return {{"name", "myapp"}, {"port", 8000}, {"source_type", "image"}, {"image", "nginx:latest"}};
+  }
+
+  world::World world;
+  std::vector<std::string> uploaded;
+  Service service{{.reactor = world.reactor,
+                   .client = world.user(),
+                   .random = world.random,
+                   .keep_code = [this](std::string archive) -> Task<std::string> {
+                     uploaded.push_back(std::move(archive));
+                     co_return "sha256:" + std::string(64, 'a');
+                   }}};
+  Routes routes{world.api(), service};
+};
+
+TEST_F(DeployApi, ADeployEndsInAnAppAndIsToldUntilItServes) {
+  server("web-1", "10.0.0.1");
+  json::Object body = image_deploy();
+  body.set("server_ips", json::Array{"10.0.0.1"});
+  body.set("env_vars", json::Object{{"KEY", "very-secret-value"}});
+  body.set("environment", "prod");
+  body.set("tags", json::Array{"api", "v2"});
+  const auto response = ask("POST", "/api/v1/infra/deploy", body);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.content_type, "text/event-stream");
+  world.advance(1s);
+  const json::Value app = world.get("App/myapp-prod");
+  EXPECT_EQ(json::dump(*app.at({"spec", "placement"})), R"({"servers":[{"name":"web-1"}]})");
+  EXPECT_EQ(app.at({"spec", "source", "image", "ref"})->as_string(), "nginx:latest");
+  EXPECT_EQ(app.at({"metadata", "labels", "environment"})->as_string(), "prod");
+  EXPECT_EQ(app.at({"metadata", "labels", "tag.gantry.dev/v2"})->as_string(), "true");
+  EXPECT_THAT(json::dump(app), Not(HasSubstr("very-secret-value")));
+
+  say("App/myapp-prod", "RolloutInProgress", "0 of 1 replicas answer");
+  world.advance(1s);
+  say("App/myapp-prod", "AllReplicasReady", "1 of 1 replicas answer");
+  const std::string bytes = read(*response.stream);
+  const auto events = events_of(bytes);
+  ASSERT_GE(events.size(), 4U);
+  EXPECT_THAT(events.front().string_or("message"), HasSubstr("🚀 Deploying myapp-prod"));
+  EXPECT_THAT(bytes, HasSubstr("0 of 1 replicas answer"));
+  EXPECT_EQ(events.back().string_or("type"), "done");
+  EXPECT_TRUE(events.back().bool_or("success", false));
+  EXPECT_EQ(json::dump(*events.back().find("servers")), R"([{"ip":"10.0.0.1","name":"web-1","success":true}])");
+  EXPECT_EQ(
+      std::count_if(events.begin(), events.end(), [](const auto& event) { return event.string_or("type") == "done"; }),
+      1);
+  EXPECT_THAT(bytes, AllOf(Not(HasSubstr("very-secret-value")), Not(HasSubstr("__END__"))));
+}
+
+TEST_F(DeployApi, EachEventIsOneLineAndAnEmptyOne) {
+  const auto response = ask("POST", "/infra/deploy/unified", image_deploy());
+  world.advance(1s);
+  say("App/myapp", "AllReplicasReady", "");
+  const std::string bytes = read(*response.stream);
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const std::size_t end = bytes.find("\n\n", at);
+    ASSERT_NE(end, std::string::npos);
+    const std::string block = bytes.substr(at, end - at);
+    EXPECT_THAT(block, Not(HasSubstr("\n")));
+    EXPECT_TRUE(block.starts_with("data: {") || block.starts_with("id: ") || block.starts_with(": ")) << block;
+    at = end + 2;
+  }
+}
+
+TEST_F(DeployApi, WhoComesBackGoesOnWhereTheyWereAndTheDeployDidNotWait) {
+  auto first = ask("POST", "/infra/deploy", image_deploy());
+  world.advance(1s);
+  std::string seen;
+  for (const auto& piece : next(*first.stream)) seen += api::text_of(piece);
+  ASSERT_FALSE(events_of(seen).empty());
+  first.stream->close();
+  first.stream.reset();
+  say("App/myapp", "AllReplicasReady", "");
+  world.advance(2s);
+
+  auto again = request("POST", "/infra/deploy", image_deploy());
+  again.headers.emplace_back("last-event-id", last_id(seen));
+  const auto second = ask(std::move(again));
+  const auto rest = events_of(read(*second.stream));
+  ASSERT_FALSE(rest.empty());
+  EXPECT_EQ(rest.back().string_or("type"), "done");
+  for (const auto& event : rest) EXPECT_THAT(seen, Not(HasSubstr(json::dump(event)))) << "nothing is told twice";
+  EXPECT_THAT(world.list("App"), SizeIs(1));
+
+  auto lost = request("POST", "/infra/deploy", image_deploy());
+  lost.headers.emplace_back("last-event-id", "0123456789abcdef-4");
+  EXPECT_EQ(ask(std::move(lost)).status, 410);
+}
+
+TEST_F(DeployApi, SilenceIsFilledSoThatNoProxyCutsTheStream) {
+  const auto response = ask("POST", "/infra/deploy", image_deploy());
+  world.advance(1s);
+  next(*response.stream);
+  const Instant before = world.reactor.now();
+  const auto pieces = next(*response.stream);
+  ASSERT_THAT(pieces, SizeIs(1));
+  EXPECT_THAT(std::string(api::text_of(pieces[0])), AllOf(StartsWith(": "), EndsWith("\n\n")));
+  EXPECT_LE(world.reactor.now() - before, 15s + 100ms);
+  response.stream->close();
+  EXPECT_THAT(next(*response.stream), IsEmpty());
+}
+
+TEST_F(DeployApi, AFailureIsToldAndEndsTheStreamWithOneDone) {
+  server("web-1", "10.0.0.1");
+  server("web-2", "10.0.0.2");
+  json::Object body = image_deploy();
+  body.set("server_ips", json::Array{"10.0.0.1", "10.0.0.2"});
+  const auto response = ask("POST", "/infra/deploy", body);
+  world.advance(1s);
+  const json::Object answers{{"address", "10.0.0.1"}, {"port", 8000}, {"ready", true}};
+  say("App/myapp", "RolloutFailed", "1 of 2 did not answer", {{"endpoints", json::Array{answers}}});
+  const auto events = events_of(read(*response.stream));
+  EXPECT_FALSE(events.back().bool_or("success", true));
+  const auto& servers = events.back().find("servers")->as_array();
+  ASSERT_THAT(servers, SizeIs(2));
+  EXPECT_TRUE(servers[0].bool_or("success", false)) << "one server's failure is told apart";
+  EXPECT_FALSE(servers[1].bool_or("success", true));
+  EXPECT_THAT(servers[1].string_or("error"), HasSubstr("1 of 2"));
+
+  body.set("server_ips", json::Array{"192.0.2.77"});
+  const auto unknown = events_of(read(*ask("POST", "/infra/deploy", body).stream));
+  EXPECT_EQ(unknown.back().string_or("type"), "done");
+  EXPECT_FALSE(unknown.back().bool_or("success", true));
+  EXPECT_THAT(unknown.back().string_or("error"), HasSubstr("192.0.2.77"));
+}
+
+TEST_F(DeployApi, ADeployThatNeverEndsIsEnded) {
+  const auto response = ask("POST", "/infra/deploy", image_deploy());
+  const auto events = events_of(read(*response.stream, 2h));
+  EXPECT_EQ(events.back().string_or("type"), "done");
+  EXPECT_THAT(events.back().string_or("error"), HasSubstr("not done within 30m"));
+}
+
+TEST_F(DeployApi, AllMistakesAreToldAtOnceAndNothingIsMade) {
+  const auto response = ask("POST", "/infra/deploy",
+                            json::Object{{"name", "My App"},
+                                         {"port", 70000},
+                                         {"source_type", "code"},
+                                         {"code_tar_b64", "?"},
+                                         {"image", "nginx"},
+                                         {"env_vars", json::Array{}},
+                                         {"new_server_count", 2}});
+  EXPECT_EQ(response.status, 422);
+  for (const char* field : {"name:", "port:", "code_tar_b64:", "image: is for source_type image",
+                            "env_vars:", "snapshot_id: Required", "region: Required", "size: Required"})
+    EXPECT_THAT(text(response), HasSubstr(field));
+  EXPECT_THAT(world.list("App"), IsEmpty());
+  EXPECT_EQ(ask("POST", "/infra/deploy", json::Array{}).status, 400);
+}
+
+TEST_F(DeployApi, CodeAndGitDifferOnlyInHowTheyCome) {
+  json::Object code{{"name", "one"},
+                    {"port", 80},
+                    {"source_type", "code"},
+                    {"code_tar_b64", base64_encode("a tar")},
+                    {"dockerfile", "FROM scratch\n"}};
+  ask("POST", "/infra/deploy", code);
+  json::Object git{{"name", "two"},        {"port", 80},
+                   {"source_type", "git"}, {"git_url", "https://git.example.org/a.git"},
+                   {"git_branch", "main"}, {"git_token", "ghp_secret_token"}};
+  const auto response = ask("POST", "/infra/deploy", git);
+  world.advance(1s);
+  EXPECT_THAT(uploaded, ElementsAre("a tar"));
+  EXPECT_EQ(json::dump(*world.get("App/one").at({"spec", "source"})),
+            R"({"code":{"upload":"sha256:)" + std::string(64, 'a') + R"("}})");
+  EXPECT_EQ(world.get("App/one").at({"spec", "build", "dockerfile"})->as_string(), "FROM scratch\n");
+  const json::Value two = world.get("App/two");
+  EXPECT_EQ(two.at({"spec", "source", "git", "secretRef", "name"})->as_string(), "two-git");
+  EXPECT_EQ(base64_decode(world.get("Secret/two-git").at({"data", "token"})->as_string()), "ghp_secret_token");
+  say("App/two", "BuildFailed", "cannot clone with ghp_secret_token");
+  EXPECT_THAT(read(*response.stream), AllOf(Not(HasSubstr("ghp_secret_token")), HasSubstr("cannot clone with ***")));
+}
+
+TEST_F(DeployApi, NewServersAndOldOnesTogether) {
+  server("web-1", "10.0.0.1");
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base}\nspec: {providerRef: {name: do}, from: "
+      "{image: ubuntu-24-04-x64}}\n");
+  world.run(world.user().patch_status(world.key("Snapshot/base"), api::PatchType::Merge,
+                                      json::Object{{"status", json::Object{{"id", "123"}}}}));
+  json::Object body = image_deploy();
+  body.set("server_ips", json::Array{"10.0.0.1"});
+  body.set("new_server_count", 2);
+  body.set("snapshot_id", "123");
+  body.set("region", "lon1");
+  body.set("size", "s-1vcpu-1gb");
+  ask("POST", "/infra/deploy", body);
+  world.advance(1s);
+  EXPECT_THAT(world.list("Server"), SizeIs(3));
+  const json::Value app = world.get("App/myapp");
+  EXPECT_THAT(app.at({"spec", "placement", "servers"})->as_array(), SizeIs(3));
+  EXPECT_EQ(app.at({"spec", "replicas"})->as_int(), 3);
+  const std::string fresh = app.at({"spec", "placement", "servers"})->as_array()[1].string_or("name");
+  EXPECT_EQ(world.get("Server/" + fresh).at({"spec", "snapshotRef", "name"})->as_string(), "base");
+
+  // Again, with nothing said of servers: it stays where it is.
+  ask("POST", "/infra/deploy", image_deploy());
+  world.advance(1s);
+  EXPECT_THAT(world.get("App/myapp").at({"spec", "placement", "servers"})->as_array(), SizeIs(3));
+  EXPECT_THAT(world.list("Server"), SizeIs(3));
+}
+
+TEST_F(DeployApi, ATokenIsKeptAsAProviderAndSeenNowhere) {
+  const auto response = ask("GET", "/infra/setup/status?do_token=dop_v1_of_somebody");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(text(response), HasSubstr(R"("exists":false)"));
+  EXPECT_EQ(base64_decode(world.get("Secret/do-token").at({"data", "token"})->as_string()), "dop_v1_of_somebody");
+  EXPECT_EQ(world.get("Provider/do").at({"spec", "type"})->as_string(), "digitalocean");
+  EXPECT_EQ(log::redacted("with dop_v1_of_somebody in it"), "with *** in it");
+  EXPECT_THAT(response.headers, ::testing::Contains(::testing::Pair("Warning", HasSubstr("deprecated"))));
+}
+
+TEST_F(DeployApi, SnapshotsAreBuiltListedCopiedAndKeptWhileNeeded) {
+  const auto base = ask("POST", "/infra/setup/init/stream", json::Object{});
+  world.advance(1s);
+  EXPECT_EQ(json::dump(*world.get("Snapshot/base-docker-ubuntu").at({"spec", "regions"})), R"(["*"])");
+  say("Snapshot/base-docker-ubuntu", "Available", "", {{"id", "77"}});
+  const auto events = events_of(read(*base.stream));
+  EXPECT_TRUE(events.back().bool_or("success", false));
+  EXPECT_EQ(events.back().at({"snapshot", "id"})->as_string(), "77");
+
+  ask("POST", "/infra/images/build/stream", json::Object{{"name", "media"}, {"packages", json::Array{"ffmpeg"}}});
+  world.advance(1s);
+  EXPECT_EQ(world.get("Snapshot/media").at({"spec", "from", "snapshotRef", "name"})->as_string(), "base-docker-ubuntu");
+  const json::Value list = json::parse(text(ask("GET", "/infra/snapshots")));
+  EXPECT_THAT(list.as_array(), SizeIs(2));
+  EXPECT_EQ(ask("POST", "/infra/snapshots/media/transfer-all").status, 202);
+  EXPECT_EQ(json::dump(*world.get("Snapshot/media").at({"spec", "regions"})), R"(["*"])");
+
+  const auto refused = ask("DELETE", "/infra/snapshots/77");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(text(refused), HasSubstr("Snapshot media"));
+  EXPECT_EQ(ask("DELETE", "/infra/snapshots/media").status, 200);
+  EXPECT_EQ(ask("DELETE", "/infra/snapshots/77?force=true").status, 200);
+  EXPECT_EQ(ask("DELETE", "/infra/snapshots/77").status, 404);
+}
+
+TEST_F(DeployApi, ServersAreListedMadeAndRemoved) {
+  server("web-1", "10.0.0.1");
+  json::Object body = image_deploy();
+  body.set("server_ips", json::Array{"10.0.0.1"});
+  ask("POST", "/infra/deploy", body);
+  world.advance(1s);
+  const json::Value list = json::parse(text(ask("GET", "/infra/servers")));
+  ASSERT_THAT(list.as_array(), SizeIs(1));
+  EXPECT_EQ(list.as_array()[0].string_or("ip"), "10.0.0.1");
+  EXPECT_TRUE(list.as_array()[0].find("image")->is_object());
+  EXPECT_THAT(text(ask("GET", "/infra/agent/health?server_ip=10.0.0.1")), HasSubstr(R"("success":true)"));
+  EXPECT_EQ(ask("GET", "/infra/agent/health?server_ip=192.0.2.1").status, 404) << "no open relay";
+  const auto removed = ask("DELETE", "/infra/servers/web-1");
+  EXPECT_THAT(text(removed), HasSubstr(R"("apps":["myapp"])"));
+  EXPECT_EQ(ask("DELETE", "/infra/servers/web-1").status, 200) << "gone is what was asked for";
+}
+
+TEST_F(DeployApi, OnlyWhoMayDoEverythingMayDeploy) {
+  auto stranger = request("GET", "/infra/servers");
+  stranger.user.reset();
+  EXPECT_EQ(ask(std::move(stranger)).status, 401);
+  auto guest = request("GET", "/infra/servers");
+  guest.user->groups = {"guests"};
+  EXPECT_EQ(ask(std::move(guest)).status, 403);
+  EXPECT_EQ(ask("GET", "/infra/nothing").status, 404);
+  EXPECT_EQ(ask("PUT", "/infra/deploy").status, 405);
+  EXPECT_EQ(ask("GET", "/version").status, 200) << "what is not ours goes on to the API";
+}
+
+}  // namespace
+}  // namespace gantry::deploy
