@@ -79,6 +79,7 @@ LxdDaemon::LxdDaemon() {
   host_address_ = net + "1";
   const std::string data = folder_ / "lxd";
   run({"mkdir", "-p", data});
+  run({"chmod", "711", folder_.path()});  // a container's root is nobody here, and has to get through
   daemon_ = std::make_unique<Background>(std::vector<std::string>{"lxd", "--group", "root"}, folder_ / "lxd.log",
                                          std::map<std::string, std::string>{{"LXD_DIR", data}});
   if (!eventually([&] { return run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0; }, 60s))
