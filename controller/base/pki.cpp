@@ -253,6 +253,12 @@ Credential Folder::client(const std::string& file, std::string_view user, const 
   return made;
 }
 
+Credential Folder::client_for(std::string_view user, const std::vector<std::string>& groups, Duration length) const {
+  Life wanted{clock_.wall() - std::chrono::hours(1), clock_.wall() + length};
+  wanted.until = std::min(wanted.until, life_of(authority_.certificate).until);
+  return issue_client(authority_, user, groups, wanted);
+}
+
 bool Folder::load(const std::string& file, Credential& into) const {
   const std::string key_path = files::join(path_, file + ".key");
   auto certificate = files::read_file_if_exists(files::join(path_, file + ".crt"), 1 << 20);

@@ -58,6 +58,8 @@ class Folder {
   // For a server elsewhere; not kept.
   Credential issue(const std::vector<std::string>& names) const;
   Credential client(const std::string& file, std::string_view user, const std::vector<std::string>& groups);
+  // For a person or a program elsewhere; not kept. At most the authority's own life.
+  Credential client_for(std::string_view user, const std::vector<std::string>& groups, Duration life) const;
 
  private:
   bool load(const std::string& file, Credential& into) const;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/base/clock.hpp"
 #include "controller/base/secret.hpp"
 
 namespace gantry::tls {
@@ -17,6 +18,7 @@ namespace gantry::tls {
 struct Identity {
   std::string common_name;
   std::vector<std::string> organizations;
+  WallTime until = WallTime::max();  // the certificate's end
 };
 
 // What all connections of one server, or to one server, share: certificates, trust, sessions to resume.
@@ -26,7 +28,7 @@ class Context {
   struct Server {
     std::string certificate;  // PEM, the chain
     Secret key;               // PEM
-    std::string client_ca;    // PEM; when set, a client may show a certificate, and one that shows a bad one is refused
+    std::string client_ca;    // PEM; when set, a client may show a certificate; a bad one is as none
   };
   struct Client {
     std::string ca;           // PEM; empty: what this system trusts
