@@ -1,6 +1,7 @@
 #include "controller/runtime/garbage_collector.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "controller/base/log.hpp"
 
@@ -20,6 +21,11 @@ bool has_work(const object::Object& object) {
 const object::Meta::Owner* owner_entry(const object::Object& object, const std::string& uid) {
   const auto found = std::ranges::find(object.meta().owners, uid, &object::Meta::Owner::uid);
   return found == object.meta().owners.end() ? nullptr : &*found;
+}
+
+// What has no namespace cannot say in which one its owner is.
+bool is_out_of_reach(const Key& dependent, const object::Kind& owner) {
+  return owner.namespaced && dependent.ns.empty();
 }
 
 }  // namespace
@@ -53,7 +59,7 @@ bool GarbageCollector::owners_are_here(const object::Object& object) const {
   if (object.meta().deleting) return false;
   return std::ranges::all_of(object.meta().owners, [&](const object::Meta::Owner& owner) {
     const object::KindPtr kind = context_.kinds.find_kind(owner.api_version, owner.kind);
-    if (!kind) return true;  // nothing can be concluded, so nothing is to be done
+    if (!kind || is_out_of_reach(object.key(), *kind)) return true;  // nothing can be concluded, so nothing is to be done
     const ObjectPtr found =
         context_.informers.find({kind->resource, kind->namespaced ? object.key().ns : std::string(), owner.name});
     return found && found->meta().uid == owner.uid;
@@ -97,7 +103,7 @@ Task<> GarbageCollector::judge(const object::Object& object) {
 
 Task<OwnerState> GarbageCollector::state_of(const Key& dependent, const object::Meta::Owner& owner) {
   const object::KindPtr kind = context_.kinds.find_kind(owner.api_version, owner.kind);
-  if (!kind) co_return OwnerState::Unknown;
+  if (!kind || is_out_of_reach(dependent, *kind)) co_return OwnerState::Unknown;
   const ObjectPtr found =
       co_await context_.client.find({kind->resource, kind->namespaced ? dependent.ns : std::string(), owner.name});
   co_return found && found->meta().uid == owner.uid ? OwnerState::Present : OwnerState::Absent;
@@ -120,9 +126,36 @@ Task<bool> GarbageCollector::remove_dependents(const object::Object& owner) {
       continue;
     }
     if (!dependent->meta().deleting) co_await remove(*dependent, "Foreground");
-    if (entry->blocks_deletion && co_await context_.client.find(key)) clear = false;
+    if (entry->blocks_deletion && !waits_for(owner, *dependent) && co_await context_.client.find(key))
+      clear = false;
   }
   co_return clear;
+}
+
+// Whether the dependent itself waits, by way of others that wait, until `owner` is gone: objects that own each other in
+// a circle would wait for ever.
+bool GarbageCollector::waits_for(const object::Object& owner, const object::Object& dependent) const {
+  std::unordered_set<std::string> seen;
+  std::vector<ObjectPtr> above;
+  const auto look_at = [&](const object::Object& object) {
+    for (const auto& reference : object.meta().owners) {
+      if (!seen.insert(reference.uid).second) continue;
+      const object::KindPtr kind = context_.kinds.find_kind(reference.api_version, reference.kind);
+      if (!kind || is_out_of_reach(object.key(), *kind)) continue;
+      ObjectPtr found = context_.informers.find(
+          {kind->resource, kind->namespaced ? object.key().ns : std::string(), reference.name});
+      if (found && found->meta().uid == reference.uid && found->meta().deleting) above.push_back(std::move(found));
+    }
+  };
+  if (dependent.meta().uid == owner.meta().uid) return true;
+  look_at(owner);
+  while (!above.empty()) {
+    const ObjectPtr next = std::move(above.back());
+    above.pop_back();
+    if (next->meta().uid == dependent.meta().uid) return true;
+    look_at(*next);
+  }
+  return false;
 }
 
 Task<> GarbageCollector::orphan_dependents(const object::Object& owner) {

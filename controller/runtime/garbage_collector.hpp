@@ -24,6 +24,7 @@ class GarbageCollector {
   bool owners_are_here(const object::Object& object) const;
   Task<> judge(const object::Object& object);
   Task<bool> remove_dependents(const object::Object& owner);
+  bool waits_for(const object::Object& owner, const object::Object& dependent) const;
   Task<> orphan_dependents(const object::Object& owner);
   Task<OwnerState> state_of(const Key& dependent, const object::Meta::Owner& owner);
   Task<> remove(const object::Object& object, std::string propagation);

@@ -113,6 +113,41 @@ TEST_F(GarbageCollectorTest, InTheForegroundTheOwnerWaitsForThoseThatBlockIt) {
   EXPECT_TRUE(exists("other")) << "it blocks nobody, and has a finalizer of its own";
 }
 
+// a owns b, b owns c, c owns a; and one that owns itself.
+TEST_F(GarbageCollectorTest, ObjectsThatOwnEachOtherInACircleGoInTheForegroundToo) {
+  const auto own = [&](const std::string& name, const std::string& owner) {
+    world.patch("ConfigMap/" + name,
+                R"({"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","blockOwnerDeletion":true,"name":")" +
+                    owner + R"(","uid":")" + world.find("ConfigMap/" + owner)->meta().uid + R"("}]}})");
+    world.settle();
+  };
+  make("a");
+  make("b", {"a"}, true);
+  make("c", {"b"}, true);
+  own("a", "c");
+  make("self");
+  own("self", "self");
+  EXPECT_TRUE(exists("a") && exists("b") && exists("c") && exists("self")) << "a circle alone is no reason to go";
+  world.remove("ConfigMap/a", "Foreground");
+  world.remove("ConfigMap/self", "Foreground");
+  world.settle();
+  EXPECT_FALSE(exists("a"));
+  EXPECT_FALSE(exists("b"));
+  EXPECT_FALSE(exists("c"));
+  EXPECT_FALSE(exists("self"));
+}
+
+TEST_F(GarbageCollectorTest, WhatHasNoNamespaceIsNotTakenForAnOrphanOfOneThatHas) {
+  make("owner");
+  world.apply_object(json::parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team","ownerReferences":[
+      {"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + world.find("ConfigMap/owner")->meta().uid + R"("}]}})"));
+  world.settle();
+  world.remove("ConfigMap/owner");
+  world.settle();
+  ASSERT_TRUE(world.find("Namespace/team"));
+  EXPECT_FALSE(world.find("Namespace/team")->meta().deleting);
+}
+
 TEST_F(GarbageCollectorTest, OrphansStayAndForgetTheirOwner) {
   make("a");
   make("b", {"a"});
