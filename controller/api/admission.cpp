@@ -1,5 +1,6 @@
 #include "controller/api/admission.hpp"
 
+#include "controller/api/access/rbac_kinds.hpp"
 #include "controller/api/core_kinds.hpp"
 #include "controller/api/status.hpp"
 #include "controller/object/metadata.hpp"
@@ -122,7 +123,9 @@ void Admission::settle_patched(const Target& target, json::Value& object, std::v
 }
 
 void Admission::judge(const Served& served, const Review& review) const {
-  const auto rule = served.is("", "namespaces") ? object::NameRule::Label : object::NameRule::Subdomain;
+  const auto rule = served.is("", "namespaces") ? object::NameRule::Label
+                    : access::is_rbac(served)   ? object::NameRule::PathSegment
+                                                : object::NameRule::Subdomain;
   const bool namespaced = served.kind->namespaced;
   auto causes = review.old ? object::validate_metadata_update(review.object, *review.old, namespaced, rule)
                            : object::validate_metadata(review.object, namespaced, rule);

@@ -17,12 +17,12 @@ struct Review {
   const object::Kind& kind;
   const json::Value& object;  // as it would be stored
   const json::Value* old;     // null on create
-  std::string_view user;
+  const User* user = nullptr;  // who asks; null: the house itself
   bool dry_run = false;
 };
 
 // A rule of one kind that its schema cannot say, registered from outside: cycles, references, limits. Adds what is
-// wrong; must not wait, so what it reads it reads from memory.
+// wrong, or throws Error(Forbidden) for what this writer may not; must not wait, so what it reads it reads from memory.
 using AdmissionCheck = std::function<void(const Review&, std::vector<FieldError>& causes)>;
 
 class Admission {

@@ -1,10 +1,13 @@
 #include "controller/api/api.hpp"
 
+#include "controller/api/access/audit.hpp"
+#include "controller/api/access/flow_control.hpp"
+#include "controller/api/access/impersonation.hpp"
+#include "controller/api/access/reviews.hpp"
 #include "controller/api/body.hpp"
 #include "controller/api/call.hpp"
 #include "controller/api/plans.hpp"
 #include "controller/api/respond.hpp"
-#include "controller/api/reviews.hpp"
 #include "controller/api/status.hpp"
 #include "controller/base/log.hpp"
 
@@ -42,6 +45,41 @@ void require_method(const HttpRequest& request, bool allowed) {
 // /metrics alone may be open beside what everybody may know.
 bool is_public(const Route& route, const ApiOptions& options) {
   return route.to == To::Health || route.to == To::Version || (route.to == To::Metrics && options.open_metrics);
+}
+
+// What is refused, in kube-apiserver's words. resource: with its subresource.
+Error denied(const User& user, const Access& access) {
+  std::string resource(access.resource);
+  if (!access.subresource.empty()) resource.append("/").append(access.subresource);
+  return forbidden(object::Resource::of(access.group, access.resource), access.name,
+                   "User " + object::quoted(user.name) + " cannot " + std::string(access.verb) + " resource " +
+                       object::quoted(resource) + " in API group " + object::quoted(access.group) +
+                       (access.ns.empty() ? std::string(" at the cluster scope")
+                                          : " in the namespace " + object::quoted(access.ns)));
+}
+
+// A list or watch of the one object that a field selector names is a look at that object.
+std::string_view selected_name(const HttpRequest& request) {
+  constexpr std::string_view kName = "metadata.name=";
+  const std::string* selector = request.parameter("fieldSelector");
+  if (!selector || !selector->starts_with(kName) || selector->find(',') != std::string::npos) return {};
+  const std::string_view name = std::string_view(*selector).substr(kName.size());
+  return name.starts_with('=') ? name.substr(1) : name;
+}
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// What may take long, or takes the whole collection.
+bool is_list(const Route& route, Verb verb) {
+  if (route.to == To::Plans) return true;
+  return route.to == To::Resource && (verb == Verb::List || verb == Verb::Watch || verb == Verb::DeleteCollection);
+}
+
+bool is_write(const Route& route, Verb verb) {
+  return route.to == To::Resource && verb != Verb::Get && verb != Verb::List && verb != Verb::Watch;
 }
 
 std::string paths_document(const Discovery& discovery) {
@@ -127,6 +165,7 @@ Task<HttpResponse> Api::handle(HttpRequest request) {
   if (!call.warnings.empty()) add_warnings(response, call.warnings);
   RequestMetrics& metrics = call.route.target.served ? call.route.target.served->metrics : other_;
   metrics.record(call.verb, response.status, plane_.front.now() - start);
+  audit(call, response.status, start);
   co_return response;
 }
 
@@ -134,54 +173,101 @@ void Api::authenticate(const Call& call) const {
   if (!call.request.user && !is_public(call.route, options_)) throw Error(ErrorCode::Unauthorized, "Unauthorized");
 }
 
-// kubectl --as: the request is another user's from here on, if this one may do that.
+void Api::set_authorizer(std::shared_ptr<const Authorizer> authorizer) { options_.authorizer = std::move(authorizer); }
+
+// The request is another user's from here on, if this one may do that.
 void Api::impersonate(Call& call) const {
-  const std::string* name = call.request.header("impersonate-user");
-  if (!name || name->empty() || !call.request.user) return;
-  const auto may = [&](std::string_view resource, std::string_view who) {
-    if (options_.authorizer->allow(*call.request.user, {"impersonate", {}, resource, {}, {}, who, {}})) return;
-    throw forbidden(object::Resource::of("", resource), who,
-                    "User " + object::quoted(call.request.user->name) + " cannot impersonate resource " +
-                        object::quoted(resource) + " in API group \"\" at the cluster scope");
-  };
-  may("users", *name);
-  User other{*name, {}, {}};
-  for (const auto& [header, value] : call.request.headers) {
-    if (header == "impersonate-uid") other.uid = value;
-    if (header != "impersonate-group") continue;
-    may("groups", value);
-    other.groups.push_back(value);
-  }
+  if (!call.request.user) return;
+  auto other = access::impersonated(call.request, *call.request.user, *options_.authorizer);
+  if (!other) return;
+  call.impersonator = std::move(call.request.user);
   call.request.user = std::move(other);
 }
 
 void Api::require(const Call& call, Verb verb) const {
   const Target& target = call.route.target;
   const User& user = *call.request.user;
-  const Access access{access_verb(verb),
-                      target.served->kind->group,
-                      target.served->kind->plural,
-                      target.subresource,
-                      target.ns,
-                      target.name,
-                      {}};
+  Access access{access_verb(verb), target.served->kind->group, target.served->kind->plural, target.subresource,
+                target.ns,         target.name,                {}};
+  // A Namespace is in itself, so that whoever may look at things in it may look at it.
+  if (target.served->is("", "namespaces")) access.ns = target.name;
   if (options_.authorizer->allow(user, access)) return;
-  std::string resource = target.served->kind->plural;
-  if (!target.subresource.empty()) resource += "/" + target.subresource;
-  throw forbidden(target.served->resource, target.name,
-                  "User " + object::quoted(user.name) + " cannot " + std::string(access.verb) + " resource " +
-                      object::quoted(resource) + " in API group " + object::quoted(access.group) +
-                      (target.ns.empty() ? std::string(" at the cluster scope")
-                                         : " in the namespace " + object::quoted(target.ns)));
+  if (verb == Verb::List || verb == Verb::Watch) {
+    Access one = access;
+    one.name = selected_name(call.request);
+    if (!one.name.empty() && options_.authorizer->allow(user, one)) return;
+  }
+  throw denied(user, access);
+}
+
+void Api::require_virtual(const Call& call) const {
+  const Target& target = call.route.target;
+  const Access access{access_verb(call.verb), call.route.group, call.route.resource, {}, target.ns, target.name, {}};
+  if (!options_.authorizer->allow(*call.request.user, access)) throw denied(*call.request.user, access);
 }
 
 void Api::require_path(const Call& call) const {
   if (!call.request.user) return;  // public: authenticate() has let it pass
-  std::string verb = call.request.method;
-  std::ranges::transform(verb, verb.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string verb = lower_case(call.request.method);
+  if (is_public(call.route, options_)) return;
   if (options_.authorizer->allow(*call.request.user, {verb, {}, {}, {}, {}, {}, call.request.path})) return;
   throw Error(ErrorCode::Forbidden, "forbidden: User " + object::quoted(call.request.user->name) + " cannot " + verb +
                                         " path " + object::quoted(call.request.path));
+}
+
+void Api::audit(const Call& call, int code, Instant start) const {
+  if (!watchers_.audit || !call.request.user) return;
+  const Route& found = call.route;
+  const bool of_kind = found.to == To::Resource;
+  const std::string verb = of_kind || !found.resource.empty() ? std::string(access_verb(call.verb))
+                                                              : lower_case(call.request.method);
+  const std::string& resource = of_kind ? call.served().kind->plural : found.resource;
+  if (!watchers_.audit->wants(verb, resource, code)) return;
+  const std::string* agent = call.request.header("user-agent");
+  const Duration took = plane_.front.now() - start;
+  const std::size_t slash = found.group_version.find('/');
+  watchers_.audit->record({.received = plane_.front.clock().wall() - took,
+                           .took = took,
+                           .user = *call.request.user,
+                           .impersonator = call.impersonator,
+                           .source = call.request.peer,
+                           .agent = agent ? *agent : std::string(),
+                           .verb = verb,
+                           .path = call.request.path,
+                           .group = of_kind ? call.served().kind->group : found.group,
+                           .version = found.group_version.substr(slash == std::string::npos ? 0 : slash + 1),
+                           .resource = resource,
+                           .subresource = found.target.subresource,
+                           .ns = found.target.ns,
+                           .name = found.target.name,
+                           .code = code,
+                           .before = call.before,
+                           .after = call.after});
+}
+
+Task<json::Value> Api::answer_review(Call& call) {
+  const HttpRequest& request = call.request;
+  const User& user = *request.user;
+  const Authorizer& authorizer = *options_.authorizer;
+  require_method(request, request.method == "POST");
+  json::Value review = read_object(request, true, false).value;
+  switch (call.route.to) {
+    case To::AccessReview:
+      co_return access::review_access(std::move(review), user, authorizer);
+    case To::SubjectReview:
+      co_return access::review_subject(std::move(review), {}, authorizer);
+    case To::LocalSubjectReview:
+      if (call.target().ns.empty()) throw unknown_path();
+      co_return access::review_subject(std::move(review), call.target().ns, authorizer);
+    case To::RulesReview:
+      co_return access::review_rules(std::move(review), user, authorizer);
+    case To::SelfReview:
+      co_return access::review_self(std::move(review), user, call.route.group_version);
+    case To::TokenReview:
+      co_return access::review_token(std::move(review), watchers_.identities);
+    default:
+      co_return co_await plan_manifests(plane_, planner_.get(), std::move(review), user, authorizer);
+  }
 }
 
 Task<HttpResponse> Api::answer(Call& call) {
@@ -189,21 +275,28 @@ Task<HttpResponse> Api::answer(Call& call) {
   const Route& found = call.route;
   authenticate(call);
   impersonate(call);
+  access::FlowControl::Seat seat;
+  if (watchers_.flow && request.user) {
+    access::FlowControl& flow = *watchers_.flow;
+    if (is_list(found, call.verb) && !flow.try_list(*request.user)) co_await flow.enter_list(*request.user);
+    if (is_write(found, call.verb) && !flow.try_write(*request.user, seat))
+      seat = co_await flow.enter_write(*request.user);
+  }
   if (found.to == To::Resource) co_return co_await answer_resource(call);
-  require_path(call);
-  const auto review = [&] {
-    require_method(request, request.method == "POST");
-    return read_object(request, true, false).value;
-  };
+  if (!found.resource.empty())
+    require_virtual(call);
+  else
+    require_path(call);
   switch (found.to) {
     case To::AccessReview:
-      co_return json_response(201, review_access(review(), *request.user, *options_.authorizer));
+    case To::SubjectReview:
+    case To::LocalSubjectReview:
     case To::RulesReview:
-      co_return json_response(201, review_rules(review()));
     case To::SelfReview:
-      co_return json_response(201, review_self(review(), *request.user, found.group_version));
+    case To::TokenReview:
+      co_return json_response(201, co_await answer_review(call));
     case To::Plans:
-      co_return json_response(200, co_await plan_manifests(plane_, planner_.get(), review(), request.user->name));
+      co_return json_response(200, co_await answer_review(call));
     case To::Unknown:
       throw unknown_path();
     default:
@@ -230,8 +323,6 @@ Task<HttpResponse> Api::answer(Call& call) {
       co_return told().discovery.group(request, found.group);
     case To::GroupVersion:
       co_return told().discovery.group_version(request, found.group_version);
-    case To::Services:
-      co_return answer_services(call);
     case To::Metrics: {
       std::string text = metrics::render();
       for (const auto& more : more_metrics_) text += co_await more();

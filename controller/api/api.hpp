@@ -23,6 +23,19 @@
 
 namespace gantry::api {
 
+namespace access {
+class AuditLog;
+class FlowControl;
+class Identities;
+}  // namespace access
+
+// Who watches over the requests; access/guard.hpp puts them there. Each may be null.
+struct Watchers {
+  const access::Identities* identities = nullptr;  // for TokenReview
+  access::FlowControl* flow = nullptr;
+  access::AuditLog* audit = nullptr;
+};
+
 struct ApiOptions {
   std::string version = "0.1.0";
   std::string advertise = "127.0.0.1:6443";  // where clients reach this server; shown by GET /api
@@ -46,6 +59,11 @@ class Api final : public Handler {
   // More for /metrics, in the text exposition format; asked on the front reactor at each scrape.
   void add_metrics(std::function<Task<std::string>()> more);
 
+  void set_authorizer(std::shared_ptr<const Authorizer> authorizer);
+  void set_watchers(Watchers watchers) { watchers_ = watchers; }
+  // For doors beside this one.
+  const Authorizer& authorizer() const { return *options_.authorizer; }
+
   // A kind is served from now on, or (null) no longer. Called on the front; for those that are stored, in prepare().
   void on_kind(KindListener listener);
 
@@ -66,11 +84,13 @@ class Api final : public Handler {
   Task<HttpResponse> write(Call& call);
   Task<HttpResponse> answer_scale(Call& call);
   Task<HttpResponse> answer_subresource(Call& call, Subresource& subresource);
-  HttpResponse answer_services(Call& call);
+  Task<json::Value> answer_review(Call& call);
   void authenticate(const Call& call) const;
   void impersonate(Call& call) const;
   void require(const Call& call, Verb verb) const;
+  void require_virtual(const Call& call) const;
   void require_path(const Call& call) const;
+  void audit(const Call& call, int code, Instant start) const;
   struct Told {
     std::uint64_t generation;  // of the catalogue
     Discovery discovery;
@@ -80,6 +100,7 @@ class Api final : public Handler {
 
   Plane plane_;
   ApiOptions options_;
+  Watchers watchers_;
   Health health_;
   std::shared_ptr<Definitions> definitions_;
   std::optional<Told> told_;

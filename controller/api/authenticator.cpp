@@ -89,16 +89,25 @@ void Authenticator::add_token(std::string_view token, User user) {
 }
 
 std::optional<User> Authenticator::identify(const tls::Identity* certificate, std::string_view authorization) const {
-  if (certificate)
-    return with_everybody({.name = certificate->common_name, .uid = "", .groups = certificate->organizations});
+  if (certificate) {
+    return with_everybody({.name = certificate->common_name,
+                           .uid = "",
+                           .groups = certificate->organizations,
+                           .expires = certificate->until});
+  }
+  const auto token = bearer_token(authorization);
+  const auto found = token ? tokens_.find(digest_of(*token)) : tokens_.end();
+  if (found == tokens_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::string_view> Authenticator::bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "Bearer ";
   if (authorization.size() <= kScheme.size() ||
       ::strncasecmp(authorization.data(), kScheme.data(), kScheme.size()) != 0) {
     return std::nullopt;
   }
-  const auto found = tokens_.find(digest_of(trimmed(authorization.substr(kScheme.size()))));
-  if (found == tokens_.end()) return std::nullopt;
-  return found->second;
+  return trimmed(authorization.substr(kScheme.size()));
 }
 
 bool Authenticator::is_open(std::string_view path) const {

@@ -41,6 +41,10 @@ class Authenticator {
   // Also below such a path: /readyz/store.
   bool is_open(std::string_view path) const;
 
+ protected:
+  // What stands behind "Bearer "; nothing when it is another scheme.
+  static std::optional<std::string_view> bearer_token(std::string_view authorization);
+
  private:
   using Digest = std::array<unsigned char, 32>;
   // The digest's own bytes are as good a hash as any. That a lookup takes longer for some digests tells nothing

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/api/access/rbac_kinds.hpp"
 #include "controller/api/definition_rules.hpp"
 #include "controller/base/base64.hpp"
 #include "controller/object/field_error.hpp"
@@ -81,21 +82,61 @@ void check_immutable(const json::Value& object, const json::Value* old, std::ini
   }
 }
 
+// What each type of Secret must hold (k8s.io/kubernetes pkg/apis/core/validation).
+struct SecretType {
+  std::string_view type;
+  std::vector<std::vector<std::string_view>> needs;  // of each of these, any one key
+  bool json = false;  // the value of the key is a JSON object
+};
+
+const std::vector<SecretType>& secret_types() {
+  static const std::vector<SecretType> types{
+      {"kubernetes.io/tls", {{"tls.crt"}, {"tls.key"}}},
+      {"kubernetes.io/ssh-auth", {{"ssh-privatekey"}}},
+      {"kubernetes.io/basic-auth", {{"username", "password"}}},
+      {"kubernetes.io/dockerconfigjson", {{".dockerconfigjson"}}, true},
+      {"kubernetes.io/dockercfg", {{".dockercfg"}}, true},
+  };
+  return types;
+}
+
+bool holds_json_object(const json::Value& value) {
+  const auto bytes = value.is_string() ? base64_decode(value.as_string()) : std::nullopt;
+  if (!bytes) return false;
+  try {
+    return json::parse(*bytes).is_object();
+  } catch (const Error&) {  // that is the answer
+    return false;
+  }
+}
+
+void check_secret_type(const json::Value& object, const std::string& type, std::vector<FieldError>& causes) {
+  const json::Value* data = object.find("data");
+  for (const auto& known : secret_types()) {
+    if (type != known.type) continue;
+    for (const auto& keys : known.needs) {
+      const bool there = data && std::ranges::any_of(keys, [&](std::string_view key) { return data->find(key); });
+      if (!there) causes.push_back(object::required("data[" + std::string(keys.front()) + "]"));
+      const json::Value* value = known.json && there ? data->find(keys.front()) : nullptr;
+      // The value itself is not repeated.
+      if (value && !holds_json_object(*value))
+        causes.push_back(object::invalid("data[" + std::string(keys.front()) + "]", "<secret contents redacted>",
+                                         "must be a JSON object in base64"));
+    }
+  }
+  if (type != "kubernetes.io/service-account-token") return;
+  const json::Value* account = object.at({"metadata", "annotations", "kubernetes.io/service-account.name"});
+  if (!account || !account->is_string() || account->as_string().empty())
+    causes.push_back(object::required("metadata.annotations[kubernetes.io/service-account.name]"));
+}
+
 void check_secret(const json::Value& object, const json::Value* old, std::vector<FieldError>& causes) {
   if (check_data(object.find("data"), "data", true, causes) > kDataMax)
     causes.push_back(object::too_long("data", kDataMax));
   const std::string type = object.string_or("type");
   if (old && old->string_or("type") != type) causes.push_back(object::invalid("type", type, "field is immutable"));
   check_immutable(object, old, {"data"}, causes);
-  const json::Value* data = object.find("data");
-  const auto needs = [&](std::string_view of_type, std::string_view key) {
-    if (type == of_type && !(data && data->find(key)))
-      causes.push_back(object::required("data[" + std::string(key) + "]"));
-  };
-  needs("kubernetes.io/tls", "tls.crt");
-  needs("kubernetes.io/tls", "tls.key");
-  needs("kubernetes.io/dockerconfigjson", ".dockerconfigjson");
-  needs("kubernetes.io/ssh-auth", "ssh-privatekey");
+  check_secret_type(object, type, causes);
 }
 
 void check_config_map(const json::Value& object, const json::Value* old, std::vector<FieldError>& causes) {
@@ -127,6 +168,7 @@ void prepare_core(const Served& served, json::Value& object, const json::Value* 
   if (!served.kind->is_core()) return;
   if (served.is("", "secrets")) prepare_secret(object);
   if (served.is("", "namespaces")) prepare_namespace(object, old);
+  if (access::is_rbac(served)) access::prepare_rbac(served, object);
   if (served.is_definitions()) complete_definition(object);
 }
 
@@ -136,6 +178,7 @@ void check_core(const Served& served, const json::Value& object, const json::Val
   if (served.is("", "secrets")) check_secret(object, old, causes);
   if (served.is("", "configmaps")) check_config_map(object, old, causes);
   if (served.is("", "events")) check_event(object, causes);
+  if (access::is_rbac(served)) access::check_rbac(served, object, old, causes);
 }
 
 bool is_protected_namespace(std::string_view name) {

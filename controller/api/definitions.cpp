@@ -16,7 +16,6 @@ using json::Value;
 
 const log::Logger kLog("definitions");
 constexpr std::string_view kManager = "gantry";
-constexpr std::string_view kUser = "system:gantry";
 constexpr std::string_view kBuiltIn = "gantry.dev/built-in";
 constexpr std::size_t kPage = 500, kAtOnce = 64;
 // What is left waits for finalizers of others.
@@ -30,7 +29,6 @@ const object::Resource& definitions_resource() {
 WriteQuery own_write() {
   WriteQuery query;
   query.manager = kManager;
-  query.user = kUser;
   query.validation = Validation::Strict;
   return query;
 }

@@ -123,21 +123,23 @@ Discovery::Discovery(const Catalogue& catalogue, const std::string& advertise) {
     entry.version = version_of(group_version);
     entries[group_version].push_back(std::move(entry));
   };
-  const auto review = [&](const std::string& group_version, const std::string& plural, const std::string& kind) {
+  const auto review = [&](const std::string& group_version, const std::string& plural, const std::string& kind,
+                          bool namespaced = false) {
     Entry entry;
     entry.name = plural;
     entry.singular = plural.substr(0, plural.size() - 1);
     entry.kind = kind;
-    entry.namespaced = false;
+    entry.namespaced = namespaced;
     entry.verbs = {"create"};
     virtual_resource(group_version, entry);
   };
-  // kubectl cluster-info looks for services.
-  virtual_resource("v1", {"services", "service", {}, {}, "Service", true, {"svc"}, {}, {"get", "list"}, {}});
   review("authentication.k8s.io/v1", "selfsubjectreviews", "SelfSubjectReview");
   review("authentication.k8s.io/v1beta1", "selfsubjectreviews", "SelfSubjectReview");
+  review("authentication.k8s.io/v1", "tokenreviews", "TokenReview");
+  review("authorization.k8s.io/v1", "localsubjectaccessreviews", "LocalSubjectAccessReview", true);
   review("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
   review("authorization.k8s.io/v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview");
+  review("authorization.k8s.io/v1", "subjectaccessreviews", "SubjectAccessReview");
   review("plan.gantry.dev/v1alpha1", "plans", "PlanRequest");
   // v1 first, then our own kinds in the table's order, then what serves them.
   const auto add = [&](const std::string& group_version) {

@@ -22,13 +22,17 @@ std::string_view text_of(const Piece& piece) {
   return std::get<store::EventPtr>(piece)->frame();
 }
 
-// Kubernetes clients read a Status; where none of its reasons fits, people read the text.
+// Kubernetes clients read a Status. Where none of its reasons fits (431, 505), it has none.
 HttpResponse Handler::refuse(int status, const Error& error) {
   if (traits(error.code()).http_status == status) return status_response(error);
   HttpResponse response;
   response.status = status;
-  response.content_type = "text/plain; charset=utf-8";
-  response.body.emplace_back(error.message() + "\n");
+  response.body.emplace_back(json::dump(json::Object{{"apiVersion", "v1"},
+                                                     {"code", status},
+                                                     {"kind", "Status"},
+                                                     {"message", error.message()},
+                                                     {"metadata", json::Object()},
+                                                     {"status", "Failure"}}));
   return response;
 }
 

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "controller/base/clock.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/task.hpp"
 #include "controller/object/object.hpp"
@@ -22,6 +23,7 @@ struct User {
   std::string name;
   std::string uid;
   std::vector<std::string> groups;
+  WallTime expires = WallTime::max();  // what proves it is good until then
 };
 
 // Where a body goes that is too large to be held: a file that is uploaded.
@@ -41,6 +43,7 @@ struct HttpRequest {
   std::string body;               // empty when it went to the sink
   std::shared_ptr<BodySink> sink;
   std::optional<User> user;  // absent: not authenticated
+  std::string peer;          // address of the client; empty: unknown
 
   const std::string* header(std::string_view lower_case_name) const;
   const std::string* parameter(std::string_view name) const;  // the first of that name

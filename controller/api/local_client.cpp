@@ -6,8 +6,6 @@
 namespace gantry::api {
 namespace {
 
-constexpr std::string_view kUser = "system:gantry";
-
 // Everything below runs on the front. Free coroutines: their arguments live in their frames.
 
 ServedPtr served(const Plane& plane, Resource resource) {
@@ -22,7 +20,6 @@ WriteQuery query_of(const WriteOptions& options, PatchType type = PatchType::Mer
   query.dry_run = options.dry_run;
   if (type == PatchType::Apply) query.force = options.force;
   query.fence = options.fence;
-  query.user = kUser;
   return query;
 }
 

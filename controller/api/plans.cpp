@@ -76,12 +76,13 @@ Target target_of(const Plane& plane, const json::Value& manifest) {
 
 class Planning {
  public:
-  Planning(Plane& plane, std::string user) : plane_(plane) {
+  Planning(Plane& plane, const User& user, const Authorizer& authorizer)
+      : plane_(plane), user_(user), authorizer_(authorizer) {
     query_.manager = kManager;
     query_.validation = Validation::Strict;
     query_.dry_run = true;
     query_.force = true;
-    query_.user = std::move(user);
+    query_.user = &user;
     query_.coming_namespaces = &coming_namespaces_;
   }
 
@@ -103,6 +104,8 @@ class Planning {
       const Target target = target_of(plane_, manifest);
       outcome.told.set("object",
                        address_of(target.served->api_version, target.served->kind->kind, target.ns, target.name));
+      require(target, "patch");
+      if (!plane_.store.find(target.key())) require(target, "create");
       named_.insert(target.key());
       co_await foresee(target, std::move(manifest), outcome);
     } catch (const Error& error) {
@@ -123,6 +126,7 @@ class Planning {
       const ServedPtr served = plane_.catalogue.find_kind(api_version, kind);
       if (!served)
         throw Error(ErrorCode::BadRequest, "prune.kinds: no kind " + kind + " in " + api_version + " is served");
+      for (const auto verb : {"list", "delete"}) require({served, prune.string_or("namespace"), {}, {}}, verb);
       prune_kind(*served, prune.string_or("namespace"), prune.string_or("labelSelector"));
     }
   }
@@ -150,6 +154,16 @@ class Planning {
   }
 
  private:
+  void require(const Target& target, std::string_view verb) const {
+    const object::Kind& kind = *target.served->kind;
+    const bool is_namespace = target.served->is("", "namespaces");
+    if (authorizer_.allow(user_, {verb, kind.group, kind.plural, {}, is_namespace ? target.name : target.ns,
+                                  target.name, {}}))
+      return;
+    throw forbidden(target.served->resource, target.name,
+                    "User " + object::quoted(user_.name) + " cannot " + std::string(verb) + " it");
+  }
+
   Task<> foresee(const Target& target, json::Value manifest, Outcome& outcome) {
     const ObjectPtr live = plane_.store.find(target.key());
     Warnings warnings;
@@ -204,6 +218,8 @@ class Planning {
   }
 
   Plane& plane_;
+  const User& user_;
+  const Authorizer& authorizer_;
   WriteQuery query_;
   std::unordered_set<std::string> coming_namespaces_;
   std::vector<Outcome> outcomes_;
@@ -212,14 +228,15 @@ class Planning {
 
 }  // namespace
 
-Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value request, std::string user) {
+Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value request, const User& user,
+                                 const Authorizer& authorizer) {
   json::Value* items = request.find("items");
   if (request.string_or("kind", "PlanRequest") != "PlanRequest" || !items || !items->is_array()) {
     throw Error(ErrorCode::BadRequest, "the body must be a PlanRequest with a list of manifests in items");
   }
   if (items->as_array().size() > kItemsMax)
     throw Error(ErrorCode::TooLarge, "a PlanRequest takes at most " + std::to_string(kItemsMax) + " items");
-  Planning planning(plane, std::move(user));
+  Planning planning(plane, user, authorizer);
   planning.expect_namespaces(items->as_array());
   std::size_t done = 0;
   for (auto& manifest : items->as_array()) {

@@ -2,6 +2,7 @@
 // world. Nothing is changed by it.
 #pragma once
 
+#include "controller/api/authorizer.hpp"
 #include "controller/api/planner.hpp"
 #include "controller/api/verbs/verbs.hpp"
 
@@ -9,7 +10,9 @@ namespace gantry::api {
 
 // {"kind":"PlanRequest","items":[manifest,...],"prune":{"kinds":[{"apiVersion","kind"},...],"namespace","labelSelector"}}
 // -> {"kind":"PlanList","items":[...]}: one item for each manifest, in order, then one for each object that prune would
-// take away (it matches prune and is not among the manifests). planner may be null: then no actions are told.
-Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value request, std::string user);
+// take away (it matches prune and is not among the manifests). planner may be null: then no actions are told. Nobody is
+// shown what they could not do or see: an item that the user may not apply is invalid with the 403 of the apply.
+Task<json::Value> plan_manifests(Plane& plane, Planner* planner, json::Value request, const User& user,
+                                 const Authorizer& authorizer);
 
 }  // namespace gantry::api

@@ -99,6 +99,45 @@ constexpr Field kAccessReview[] = {{1, "metadata", Wire::Message, None, kMeta},
 constexpr Field kRulesSpec[] = {{1, "namespace"}};
 constexpr Field kRulesReview[] = {{1, "metadata", Wire::Message, None, kMeta},
                                   {2, "spec", Wire::Message, None, kRulesSpec}};
+constexpr Field kSubjectSpec[] = {{1, "resourceAttributes", Wire::Message, None, kResourceAttributes},
+                                  {2, "nonResourceAttributes", Wire::Message, None, kPathAttributes},
+                                  {3, "user"},
+                                  {4, "groups", Wire::String, Repeated},
+                                  {6, "uid"}};
+constexpr Field kSubjectReview[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                    {2, "spec", Wire::Message, None, kSubjectSpec}};
+constexpr Field kBoundRef[] = {{1, "kind"}, {2, "apiVersion"}, {3, "name"}, {4, "uid"}};
+constexpr Field kTokenRequestSpec[] = {{1, "audiences", Wire::String, Repeated},
+                                       {3, "boundObjectRef", Wire::Message, None, kBoundRef},
+                                       {4, "expirationSeconds", Wire::Int, Optional}};
+constexpr Field kTokenRequest[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                   {2, "spec", Wire::Message, None, kTokenRequestSpec}};
+constexpr Field kTokenReviewSpec[] = {{1, "token"}, {2, "audiences", Wire::String, Repeated}};
+constexpr Field kTokenReview[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                  {2, "spec", Wire::Message, None, kTokenReviewSpec}};
+constexpr Field kRule[] = {{1, "verbs", Wire::String, Repeated},
+                           {2, "apiGroups", Wire::String, Repeated},
+                           {3, "resources", Wire::String, Repeated},
+                           {4, "resourceNames", Wire::String, Repeated},
+                           {5, "nonResourceURLs", Wire::String, Repeated}};
+constexpr Field kRequirement[] = {{1, "key"}, {2, "operator"}, {3, "values", Wire::String, Repeated}};
+constexpr Field kLabelSelector[] = {{1, "matchLabels", Wire::TextMap},
+                                    {2, "matchExpressions", Wire::Message, Repeated, kRequirement}};
+constexpr Field kAggregation[] = {{1, "clusterRoleSelectors", Wire::Message, Repeated, kLabelSelector}};
+constexpr Field kRole[] = {{1, "metadata", Wire::Message, None, kMeta}, {2, "rules", Wire::Message, Repeated, kRule}};
+constexpr Field kClusterRole[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                  {2, "rules", Wire::Message, Repeated, kRule},
+                                  {3, "aggregationRule", Wire::Message, None, kAggregation}};
+constexpr Field kSubject[] = {{1, "kind"}, {2, "apiGroup"}, {3, "name"}, {4, "namespace"}};
+constexpr Field kRoleRef[] = {{1, "apiGroup"}, {2, "kind"}, {3, "name"}};
+constexpr Field kBinding[] = {{1, "metadata", Wire::Message, None, kMeta},
+                              {2, "subjects", Wire::Message, Repeated, kSubject},
+                              {3, "roleRef", Wire::Message, None, kRoleRef}};
+constexpr Field kLocalReference[] = {{1, "name"}};
+constexpr Field kServiceAccount[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                     {2, "secrets", Wire::Message, Repeated, kReference},
+                                     {3, "imagePullSecrets", Wire::Message, Repeated, kLocalReference},
+                                     {4, "automountServiceAccountToken", Wire::Bool, Optional}};
 constexpr Field kSelfReview[] = {{1, "metadata", Wire::Message, None, kMeta}};
 constexpr Field kPreconditions[] = {{1, "uid", Wire::String, Optional}, {2, "resourceVersion", Wire::String, Optional}};
 constexpr Field kDeleteOptions[] = {{1, "gracePeriodSeconds", Wire::Int, Optional},
@@ -121,7 +160,16 @@ constexpr Known kKnown[] = {{"Namespace", kNamespace},
                             {"DeleteOptions", kDeleteOptions},
                             {"SelfSubjectAccessReview", kAccessReview},
                             {"SelfSubjectRulesReview", kRulesReview},
-                            {"SelfSubjectReview", kSelfReview}};
+                            {"SelfSubjectReview", kSelfReview},
+                            {"SubjectAccessReview", kSubjectReview},
+                            {"LocalSubjectAccessReview", kSubjectReview},
+                            {"TokenRequest", kTokenRequest},
+                            {"TokenReview", kTokenReview},
+                            {"Role", kRole},
+                            {"ClusterRole", kClusterRole},
+                            {"RoleBinding", kBinding},
+                            {"ClusterRoleBinding", kBinding},
+                            {"ServiceAccount", kServiceAccount}};
 
 [[noreturn]] void malformed(std::string_view what) {
   throw Error(ErrorCode::BadRequest, "protobuf body is malformed: " + std::string(what));

@@ -157,7 +157,7 @@ WriteQuery write_query(const HttpRequest& request, std::string_view kind, bool a
     if (!apply) throw invalid_option(kind, object::forbidden("force", "may not be specified for non-apply patch"));
     query.force = is_true(force);
   }
-  if (request.user) query.user = request.user->name;
+  if (request.user) query.user = &*request.user;
   return query;
 }
 

@@ -36,7 +36,7 @@ struct WriteQuery {
   bool dry_run = false;
   std::optional<bool> force;  // apply only
   std::optional<store::Fence> fence;
-  std::string user;  // for checks that ask who writes
+  const User* user = nullptr;  // who writes, for checks that ask; null: the house itself
   // Namespaces that would exist by then: of a plan that makes them. May be null.
   const std::unordered_set<std::string>* coming_namespaces = nullptr;
 };

@@ -43,13 +43,6 @@ json::Value read_delete_options(const HttpRequest& request) {
   return options;
 }
 
-HttpResponse json_list(std::string_view api_version, std::string_view kind, json::Array items, Revision revision) {
-  return json_response(200, json::Object{{"apiVersion", api_version},
-                                         {"items", std::move(items)},
-                                         {"kind", kind},
-                                         {"metadata", json::Object{{"resourceVersion", std::to_string(revision)}}}});
-}
-
 }  // namespace
 
 Task<HttpResponse> Api::answer_resource(Call& call) {
@@ -103,6 +96,7 @@ Task<HttpResponse> Api::write(Call& call) {
   const Served& served = call.served();
   const HttpRequest& request = call.request;
   const bool one = !target.name.empty();
+  if (served.read_only) throw method_not_allowed(served.resource, to_string(call.verb));
   if (served.kind->namespaced && target.ns.empty() && call.verb != Verb::DeleteCollection)
     throw method_not_allowed(served.resource, to_string(call.verb));
   const bool on_collection = call.verb == Verb::Create || call.verb == Verb::DeleteCollection;
@@ -115,6 +109,7 @@ Task<HttpResponse> Api::write(Call& call) {
   if (call.verb == Verb::Delete) {
     const DeleteQuery query = delete_query(request, read_delete_options(request));
     const Written written = co_await verbs::remove(plane_, target, query);
+    call.note(written);
     if (written.removed) co_return json_response(200, success_status(target.key(), written.object->meta().uid));
     co_return object_response(served, query.deprecated_orphan_false ? 202 : 200, written.object, shape, now);
   }
@@ -133,6 +128,7 @@ Task<HttpResponse> Api::write(Call& call) {
     written = co_await verbs::create(
         plane_, target, read_object(request, served.kind->is_core(), wants_duplicates(request)), query, call.warnings);
   } else if (call.verb == Verb::Update) {
+    if (served.create_on_update && !plane_.store.find(target.key())) require(call, Verb::Create);
     written = co_await verbs::update(
         plane_, target, read_object(request, served.kind->is_core(), wants_duplicates(request)), query, call.warnings);
   } else if (apply) {
@@ -144,6 +140,7 @@ Task<HttpResponse> Api::write(Call& call) {
     auto [type, body] = read_patch(request, wants_duplicates(request));
     written = co_await verbs::patch(plane_, target, type, std::move(body), query, call.warnings);
   }
+  call.note(written);
   // Whoever has written a definition finds its kind served.
   if (served.is_definitions() && !query.dry_run) co_await definitions_->caught_up_to(written.object->revision());
   co_return object_response(served, written.created ? 201 : 200, written.object, shape, now);
@@ -165,6 +162,7 @@ Task<HttpResponse> Api::answer_scale(Call& call) {
   } else {
     throw method_not_allowed(served.resource, to_string(call.verb));
   }
+  call.note(written);
   co_return json_response(200, verbs::scale_of(served, *written.object));
 }
 
@@ -174,16 +172,8 @@ Task<HttpResponse> Api::answer_subresource(Call& call, Subresource& subresource)
   if (std::ranges::find(verbs, verb) == verbs.end()) throw method_not_allowed(call.served().resource, verb);
   SubresourceRequest request{verbs::get(plane_, call.target()), verb, *call.request.user, call.request.query, nullptr};
   if (call.verb != Verb::Get && !call.request.body.empty())
-    request.body = read_object(call.request, false, false).value;
+    request.body = read_object(call.request, call.served().kind->is_core(), false).value;
   co_return co_await subresource.handle(std::move(request));
-}
-
-// There are none; kubectl cluster-info only needs to be told so.
-HttpResponse Api::answer_services(Call& call) {
-  require_json(call.accept());
-  const std::string& name = call.target().name;
-  if (!name.empty()) throw not_found(object::Resource::of("", "services"), name);
-  return json_list("v1", "ServiceList", {}, plane_.store.revision());
 }
 
 }  // namespace gantry::api

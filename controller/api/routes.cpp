@@ -18,9 +18,11 @@ struct Virtual {
   std::string_view group_version, plural;
   To to;
 };
-constexpr Virtual kVirtual[] = {{"v1", "services", To::Services},
-                                {"authorization.k8s.io/v1", "selfsubjectaccessreviews", To::AccessReview},
+constexpr Virtual kVirtual[] = {{"authorization.k8s.io/v1", "selfsubjectaccessreviews", To::AccessReview},
                                 {"authorization.k8s.io/v1", "selfsubjectrulesreviews", To::RulesReview},
+                                {"authorization.k8s.io/v1", "subjectaccessreviews", To::SubjectReview},
+                                {"authorization.k8s.io/v1", "localsubjectaccessreviews", To::LocalSubjectReview},
+                                {"authentication.k8s.io/v1", "tokenreviews", To::TokenReview},
                                 {"authentication.k8s.io/v1", "selfsubjectreviews", To::SelfReview},
                                 {"authentication.k8s.io/v1beta1", "selfsubjectreviews", To::SelfReview},
                                 {"plan.gantry.dev/v1alpha1", "plans", To::Plans}};
@@ -56,7 +58,10 @@ Route resource_route(const Catalogue& catalogue, std::string_view group, std::st
     return found;
   }
   for (const auto& entry : kVirtual) {
-    if (entry.group_version == found.group_version && entry.plural == rest[0]) found.to = entry.to;
+    if (entry.group_version != found.group_version || entry.plural != rest[0]) continue;
+    found.to = entry.to;
+    found.group = group;
+    found.resource = rest[0];
   }
   return found;
 }

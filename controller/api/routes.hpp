@@ -23,16 +23,20 @@ struct Route {
     Group,         // /apis/G; group
     GroupVersion,  // /api/v1, /apis/G/V; group_version
     Resource,      // target
-    Services,      // always empty; target.ns and target.name
-    AccessReview,
+    // Asked with POST, and nothing is stored; group and resource.
+    AccessReview,       // may I
+    SubjectReview,      // may they
+    LocalSubjectReview,  // may they, in target.ns
     RulesReview,
     SelfReview,
+    TokenReview,
     Plans,
   };
   To to = To::Unknown;
   Target target;
   bool watch = false;  // the older path form of a watch: /apis/G/V/watch/...
   std::string group, group_version, rest;
+  std::string resource;  // the plural of what is no kind of the catalogue: tokenreviews
 };
 
 // segments: of the path, decoded. Error(NotFound) is not thrown: To::Unknown says it.

@@ -71,6 +71,9 @@ Served::Served(object::KindPtr served_kind)
   unconditional_update = kind->is_core() && !is("coordination.k8s.io", "leases");
   create_on_update = is_event || is("coordination.k8s.io", "leases");
   if (is_namespace) std::erase(verbs, "deletecollection");
+  const json::Value* mark = kind->definition.at({"metadata", "annotations", "gantry.dev/read-only"});
+  read_only = kind->is_core() && mark && mark->is_string() && mark->as_string() == "true";
+  if (read_only) verbs = {"get", "list", "watch"};
   if (is_definitions()) {
     deletion_finalizer = "customresourcecleanup.apiextensions.k8s.io";
     unconditional_update = false;

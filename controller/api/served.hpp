@@ -48,6 +48,7 @@ struct Served {
   bool unconditional_update = false;  // PUT without resourceVersion
   bool create_on_update = false;      // PUT of an absent object creates it
   bool strategic_patch = false;       // core kinds
+  bool read_only = false;             // clients may look, and write nothing
   std::vector<std::string> verbs;
   std::unordered_map<std::string, std::shared_ptr<Subresource>> subresources;
   std::unique_ptr<const Table> table;

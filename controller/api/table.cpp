@@ -117,6 +117,28 @@ Value message(const Value& event, WallTime) {
   return text;
 }
 
+// ClusterRole/view, as the role of a binding is written.
+Value role_of(const Value& binding, WallTime) {
+  const Value* ref = binding.find("roleRef");
+  return ref ? ref->string_or("kind") + "/" + ref->string_or("name") : std::string();
+}
+
+// The subjects of one kind, with commas.
+Cell subjects_of(std::string_view kind) {
+  return [kind](const Value& binding, WallTime) -> Value {
+    std::string text;
+    const Value* subjects = binding.find("subjects");
+    if (!subjects || !subjects->is_array()) return text;
+    for (const auto& subject : subjects->as_array()) {
+      if (subject.string_or("kind") != kind) continue;
+      if (!text.empty()) text += ", ";
+      if (const std::string ns = subject.string_or("namespace"); !ns.empty()) text += ns + "/";
+      text += subject.string_or("name");
+    }
+    return text;
+  };
+}
+
 // Behind the string whose opening quote is at `at`.
 std::size_t skip_string(std::string_view text, std::size_t at) {
   while (true) {
@@ -171,7 +193,15 @@ Table::Table(const object::Kind& kind) {
   } else {
     add("Name", "string", 0, "Unique within the namespace and kind.", text_at({"metadata", "name"}));
     columns_.back().format = "name";
-    add_printer_columns(kind);
+    if (kind.group == "rbac.authorization.k8s.io" && kind.plural.ends_with("bindings")) {
+      add("Role", "string", 0, "The role that is given.", role_of);
+      add_printer_columns(kind);
+      add("Users", "string", 1, "To which users.", subjects_of("User"));
+      add("Groups", "string", 1, "To which groups.", subjects_of("Group"));
+      add("ServiceAccounts", "string", 1, "To which ServiceAccounts.", subjects_of("ServiceAccount"));
+    } else {
+      add_printer_columns(kind);
+    }
   }
   define();
 }

@@ -1,7 +1,5 @@
 #include "controller/app/admin_routes.hpp"
 
-#include <algorithm>
-
 #include "controller/base/json.hpp"
 #include "controller/base/log.hpp"
 
@@ -20,10 +18,9 @@ Task<api::HttpResponse> AdminRoutes::handle(api::HttpRequest request) {
 
 Task<api::HttpResponse> AdminRoutes::backup(const api::HttpRequest& request) {
   if (request.method != "POST") throw Error(ErrorCode::MethodNotAllowed, "/backup is asked for with POST");
-  const auto& groups = request.user ? request.user->groups : std::vector<std::string>();
-  if (std::find(groups.begin(), groups.end(), "system:masters") == groups.end()) {
-    throw Error(ErrorCode::Forbidden, "only members of system:masters may back the store up");
-  }
+  if (!request.user) throw Error(ErrorCode::Unauthorized, "Unauthorized");
+  if (!next_.authorizer().allow(*request.user, {"post", {}, {}, {}, {}, {}, request.path}))
+    throw Error(ErrorCode::Forbidden, "forbidden: User \"" + request.user->name + "\" cannot post path \"/backup\"");
   const std::string path = json::parse(request.body).string_or("path");
   if (!path.starts_with('/'))
     throw Error(ErrorCode::BadRequest, "path: an absolute path on the controller's machine is required");

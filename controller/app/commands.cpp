@@ -46,6 +46,14 @@ int port_of(const cli::Flags& flags, std::string_view name) {
   return static_cast<int>(*port);
 }
 
+std::size_t count_of(const cli::Flags& flags, std::string_view name, std::int64_t max) {
+  const auto count = flags.number(name);
+  if (!count || *count < 1 || *count > max)
+    throw UsageError("--" + std::string(name) + " must be a number from 1 to " + std::to_string(max) + ", not \"" +
+                     flags.text(name) + "\"");
+  return static_cast<std::size_t>(*count);
+}
+
 std::vector<Flag> with(std::vector<Flag> flags, const std::vector<Flag>& more) {
   flags.insert(flags.end(), more.begin(), more.end());
   return flags;
@@ -105,7 +113,19 @@ Command controller_command() {
            {.name = "acme-ca",
             .value = "FILE",
             .help = "who signed the authority's own certificate, where the system does not trust it",
-            .otherwise = {}}},
+            .otherwise = {}},
+           {.name = "quota",
+            .value = "RESOURCE=N",
+            .help = "at most N objects in a namespace: apps.gantry.dev=100; may be given more than once",
+            .otherwise = {},
+            .repeated = true},
+           {.name = "audit-log",
+            .value = "FILE",
+            .help = "who did what, as JSON lines: writes, refusals and looks at Secrets; else none",
+            .otherwise = {}},
+           {.name = "audit-reads", .help = "every request in the audit log", .otherwise = {}},
+           {.name = "audit-max-size", .value = "MIB", .help = "of one file of it", .otherwise = "100"},
+           {.name = "audit-max-files", .value = "N", .help = "older files of it that are kept", .otherwise = "10"}},
           log_flags("info")),
       .run = [](Context& context) {
         const auto& flags = context.flags();
@@ -129,6 +149,11 @@ Command controller_command() {
         options.acme_email = flags.text("acme-email");
         options.acme_directory = flags.text("acme-directory");
         if (!flags.text("acme-ca").empty()) options.acme_ca = absolute(flags.text("acme-ca"));
+        options.quotas = flags.all("quota");
+        if (!flags.text("audit-log").empty()) options.audit_log = absolute(flags.text("audit-log"));
+        options.audit_reads = flags.on("audit-reads");
+        options.audit_bytes_max = count_of(flags, "audit-max-size", 1 << 20) << 20;
+        options.audit_files_max = count_of(flags, "audit-max-files", 1000);
         return ControllerProcess(options).run();
       }};
 }
@@ -384,7 +409,7 @@ Command restore_command() {
 }  // namespace
 
 std::vector<cli::Command> process_commands() {
-  return {controller_command(), agent_command(), agent_credentials_command(), quickstart_command(), demo_command(), backup_command(), restore_command(),
+  return {controller_command(), agent_command(), agent_credentials_command(), kubeconfig_command(), quickstart_command(), demo_command(), backup_command(), restore_command(),
           deploy_command()};
 }
 

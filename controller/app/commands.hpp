@@ -9,4 +9,7 @@ namespace gantry::app {
 
 std::vector<cli::Command> process_commands();
 
+// gantry kubeconfig: a user's certificate, made beside the controller's authority.
+cli::Command kubeconfig_command();
+
 }  // namespace gantry::app

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "controller/api/access/guard.hpp"
 #include "controller/api/api.hpp"
+#include "controller/api/http/certificate_watch.hpp"
 #include "controller/api/http/listen_address.hpp"
 #include "controller/api/http/server.hpp"
 #include "controller/api/local_client.hpp"
@@ -46,6 +48,20 @@ const object::Resource& sources() {
 constexpr std::string_view kDeclared = "manifests";  // the Source of --manifests
 constexpr std::string_view kDeclaredLabel = "gantry.dev/declared-by";
 
+api::access::GuardOptions guard_options(const ControllerOptions& options, const ServingIdentity& identity,
+                                        Random& random) {
+  api::access::GuardOptions guard{
+      .known = identity.authenticator, .signing_key = identity.signing_key, .flow = {}, .quotas = {}, .audit = {}};
+  for (const auto& quota : options.quotas) guard.quotas.insert(api::access::parse_quota(quota));
+  if (options.audit_log.empty()) return guard;
+  guard.audit = api::access::AuditLog::Options{.path = options.audit_log,
+                                               .bytes_max = options.audit_bytes_max,
+                                               .files_max = options.audit_files_max,
+                                               .reads = options.audit_reads,
+                                               .key = Secret(kept_key(options.data_dir, "audit.key", random))};
+  return guard;
+}
+
 // For an agent on a machine that has no address yet: it is known by the certificate itself.
 reconcilers::server::ServerReconciler::AgentCertificate issue_agent_certificate(const std::string& data_dir,
                                                                                 const std::string& name) {
@@ -79,8 +95,10 @@ struct ControllerProcess::House {
   std::unique_ptr<store::Store> store;
   ServingIdentity identity;
   std::unique_ptr<api::Api> api;
+  std::unique_ptr<api::access::Guard> guard;
   std::unique_ptr<AdminRoutes> admin;
   std::unique_ptr<api::http::Server> server;
+  std::unique_ptr<api::http::CertificateWatch> certificates;
   std::string url;
   Signals signals{front};
 
@@ -129,6 +147,7 @@ ControllerProcess::House::House(ControllerOptions given)
   api_options.advertise = api::http::reachable_host(address.host) + ":" + std::to_string(address.port);
   api_options.open_metrics = options.open_metrics;
   api = std::make_unique<api::Api>(front, *store, own_kinds, api_options);
+  guard = std::make_unique<api::access::Guard>(*api, pool, guard_options(options, identity, random));
   admin = std::make_unique<AdminRoutes>(*api, *store);
 
   client = std::make_unique<api::LocalClient>(front, loop, api->plane());
@@ -150,7 +169,7 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_trusted_ca_file = options.acme_ca});
   code = std::make_unique<AppSources>(loop, pool, *client, *host, options.data_dir, options.docker_socket);
   hosts->carry_images_from(code->images());
-  uploads = std::make_unique<UploadRoutes>(*admin, front, loop, code->uploads());
+  uploads = std::make_unique<UploadRoutes>(*admin, *api, front, loop, code->uploads());
   agent_archive = std::make_unique<AgentArchive>(
       loop, pool, options.data_dir, options.advertise.empty() ? "" : "https://" + options.advertise,
       std::string(kVersion));
@@ -161,10 +180,15 @@ ControllerProcess::House::House(ControllerOptions given)
   server_options.address = address.host;
   server_options.port = address.port;
   if (!options.http) server_options.tls = identity.tls;
-  server = std::make_unique<api::http::Server>(front, deploy_api->handler(), identity.authenticator, server_options);
+  server = std::make_unique<api::http::Server>(front, deploy_api->handler(), guard->authenticator(), server_options);
   server->listen();
   url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
         std::to_string(server->port());
+  if (!options.http) {
+    certificates = std::make_unique<api::http::CertificateWatch>(front, pool, *server, identity.tls, [this] {
+      return look_at_certificates(options.data_dir, address.host, url, system_clock());
+    });
+  }
 
   runtime::PlaneOptions plane_options;
   plane_options.read_only = options.read_only;
@@ -293,6 +317,9 @@ Task<> ControllerProcess::House::end() {
   log.info("ending: requests under way are finished, Apps go on");
   co_await server->shutdown(options.shutdown_grace);
   co_await loop.call(front, [this] { return close_loop(); });
+  if (certificates) co_await certificates->stop();
+  guard->close();
+  if (auto* audit = guard->audit()) co_await audit->flush(front);
   co_await store->close();
   loop.stop();
   front.stop();
@@ -302,8 +329,10 @@ Task<> ControllerProcess::House::live(Guest guest, ControllerProcess& process) {
   std::optional<Error> failure;
   try {
     co_await api->prepare();
+    co_await guard->prepare();
     write_admin_kubeconfig(options.data_dir, url, identity, options.http);
     co_await loop.call(front, [this] { return open_loop(); });
+    if (certificates) certificates->start();
     ready = true;
     release_clean_pages();
     log.info("ready", {{"url", url}, {"data_dir", options.data_dir}, {"objects", store->revision()}});

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/api/client.hpp"
 #include "controller/base/reactor.hpp"
@@ -29,6 +30,11 @@ struct ControllerOptions {
   std::string acme_email;
   std::string acme_directory;
   std::string acme_ca;  // PEM file
+  std::vector<std::string> quotas;  // apps.gantry.dev=100: in each namespace
+  std::string audit_log;            // empty: none
+  std::size_t audit_bytes_max = 100 << 20;
+  std::size_t audit_files_max = 10;
+  bool audit_reads = false;
   Duration shutdown_grace = std::chrono::seconds(10);
 };
 

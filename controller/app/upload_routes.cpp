@@ -1,5 +1,7 @@
 #include "controller/app/upload_routes.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "controller/base/json.hpp"
@@ -19,6 +21,13 @@ std::int64_t offset_of(const api::HttpRequest& request) {
   return offset;
 }
 
+// Code is of no use but to an App, in whatever namespace.
+bool may_upload(const api::Authorizer& authorizer, const api::User& user) {
+  return std::ranges::any_of(std::array{"create", "patch", "update"}, [&](const char* verb) {
+    return authorizer.allow_somewhere(user, {verb, "gantry.dev", "apps", {}, {}, {}, {}});
+  });
+}
+
 }  // namespace
 
 Task<api::HttpResponse> UploadRoutes::handle(api::HttpRequest request) {
@@ -35,6 +44,10 @@ Task<api::HttpResponse> UploadRoutes::handle(api::HttpRequest request) {
 
 Task<api::HttpResponse> UploadRoutes::answer(api::HttpRequest request) {
   if (!request.user) throw Error(ErrorCode::Unauthorized, "Unauthorized");
+  if (!may_upload(api_.authorizer(), *request.user)) {
+    throw Error(ErrorCode::Forbidden, "forbidden: User \"" + request.user->name +
+                                          "\" cannot upload code: no role lets this user create, update or patch Apps");
+  }
   const std::string digest = request.segments[1];
   json::Object said{{"kind", "Upload"}};
   if (request.method == "GET") {

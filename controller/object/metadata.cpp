@@ -40,7 +40,9 @@ class Checks {
   void name(const Value& metadata, NameRule rule) {
     const Value* value = metadata.find("name");
     const Value* generated = metadata.find("generateName");
-    const auto problem = rule == NameRule::Label ? dns_label_problem : subdomain_problem;
+    const auto problem = rule == NameRule::Label         ? dns_label_problem
+                         : rule == NameRule::PathSegment ? path_segment_problem
+                                                         : subdomain_problem;
     if (generated && generated->is_string() && !generated->as_string().empty()) {
       // What stands before the random end may itself end in a dash or dot.
       std::string prefix = generated->as_string();

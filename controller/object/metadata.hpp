@@ -10,7 +10,7 @@
 
 namespace gantry::object {
 
-enum class NameRule { Subdomain, Label };  // Label: Namespace
+enum class NameRule { Subdomain, Label, PathSegment };  // Label: Namespace; PathSegment: roles and their bindings
 
 // object.metadata must be what the schema allows. namespaced: metadata.namespace must be there, else it must not.
 std::vector<FieldError> validate_metadata(const json::Value& object, bool namespaced,

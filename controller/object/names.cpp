@@ -53,6 +53,14 @@ std::string dns_label_problem(std::string_view name) {
          std::string(kLabelFormat) + "')";
 }
 
+std::string path_segment_problem(std::string_view name) {
+  if (name == "." || name == "..") return "may not be '" + std::string(name) + "'";
+  for (const char c : {'/', '%'}) {
+    if (name.find(c) != std::string_view::npos) return std::string("may not contain '") + c + "'";
+  }
+  return {};
+}
+
 std::string label_key_problem(std::string_view key) {
   std::string_view name = key;
   if (const auto slash = key.find('/'); slash != std::string_view::npos) {

@@ -165,6 +165,7 @@ TEST_F(ErrorsTest, TheAuthorizerIsAskedForEveryVerb) {
       asked.emplace_back(access.verb);
       return false;
     }
+    json::Value rules(const User&, std::string_view) const override { return json::Object(); }
     mutable std::vector<std::string> asked;
   };
   auto nobody = std::make_shared<Nobody>();
@@ -194,9 +195,10 @@ TEST_F(ErrorsTest, TheAuthorizerIsAskedForEveryVerb) {
 TEST_F(ErrorsTest, WhoActsAsAnotherIsTheOther) {
   const auto whoami = send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}",
                            {{"impersonate-user", "bob"}, {"impersonate-group", "ops"}, {"impersonate-group", "dev"}});
-  EXPECT_EQ(json::dump(whoami.at("status.userInfo")), R"({"groups":["ops","dev"],"username":"bob"})");
+  EXPECT_EQ(json::dump(whoami.at("status.userInfo")), R"({"groups":["ops","dev","system:authenticated"],"username":"bob"})");
   struct NotAsBob final : Authorizer {
     bool allow(const User&, const Access& access) const override { return access.verb != "impersonate"; }
+    json::Value rules(const User&, std::string_view) const override { return json::Object(); }
   };
   ApiOptions options;
   options.authorizer = std::make_shared<NotAsBob>();

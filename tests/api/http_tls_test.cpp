@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "controller/api/http/certificate_watch.hpp"
+#include "controller/base/blocking.hpp"
 #include "controller/base/byte_stream.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/http_connection.hpp"
@@ -107,25 +109,47 @@ TEST_F(HttpTlsTest, AResumedSessionKeepsItsIdentity) {
   }
 }
 
-TEST_F(HttpTlsTest, ACertificateOfAnotherAuthorityIsRefused) {
+// Whoever shows a bad certificate hears the same as whoever shows none, and not what is wrong with it.
+TEST_F(HttpTlsTest, ABadClientCertificateIsAsGoodAsNone) {
   start_tls();
-  const auto mallory = pki::issue_client(stranger, "bob", {"system:masters"}, valid_now());
-  failure_of({.ca = authority.certificate, .certificate = mallory.certificate, .key = mallory.key});
-  EXPECT_EQ(handler.handled, 0);
+  const auto soon = pki::Life{system_clock().wall() + hours(1), system_clock().wall() + hours(24)};
+  const std::map<std::string, pki::Credential> bad{
+      {"another authority's", pki::issue_client(stranger, "bob", {"system:masters"}, valid_now())},
+      {"expired", pki::issue_client(authority, "bob", {"system:masters"}, long_over())},
+      {"not valid yet", pki::issue_client(authority, "bob", {"system:masters"}, soon)},
+      {"a server's", pki::issue_serving(authority, {"localhost"}, valid_now())}};
+  const auto ask = [&](const tls::Context::Client& options, const std::string& token) {
+    tls::Context context(options);
+    gantry::http::Request request{.url = "/echo"};
+    if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
+    return await(connect(context)->exchange(std::move(request)));
+  };
+  const auto none = ask({.ca = authority.certificate}, "");
+  EXPECT_EQ(none.status, 401);
+  EXPECT_EQ(json::parse(none.body).string_or("reason"), "Unauthorized");
+  for (const auto& [what, credential] : bad) {
+    SCOPED_TRACE(what);
+    const tls::Context::Client options{
+        .ca = authority.certificate, .certificate = credential.certificate, .key = credential.key};
+    const auto answer = ask(options, "");
+    EXPECT_EQ(answer.status, 401);
+    EXPECT_EQ(answer.body, none.body);
+    EXPECT_EQ(handler.handled, 0);
+    EXPECT_EQ(json::parse(ask(options, "alice-token").body).string_or("user"), "alice") << "a good token still counts";
+    handler.handled = 0;
+  }
 }
 
-TEST_F(HttpTlsTest, AnExpiredClientCertificateIsRefused) {
+TEST_F(HttpTlsTest, ACertificateThatEndsWhileItsConnectionGoesOnIsNoneFromThen) {
   start_tls();
-  const auto late = pki::issue_client(authority, "bob", {}, long_over());
-  failure_of({.ca = authority.certificate, .certificate = late.certificate, .key = late.key});
-  EXPECT_EQ(handler.handled, 0);
-}
-
-TEST_F(HttpTlsTest, AServingCertificateIsNoClientCertificate) {
-  start_tls();
-  const auto serving = pki::issue_serving(authority, {"localhost"}, valid_now());
-  failure_of({.ca = authority.certificate, .certificate = serving.certificate, .key = serving.key});
-  EXPECT_EQ(handler.handled, 0);
+  const auto brief = pki::issue_client(
+      authority, "bob", {}, {system_clock().wall() - hours(1), clock.wall() + std::chrono::seconds(100)});
+  tls::Context context(
+      tls::Context::Client{.ca = authority.certificate, .certificate = brief.certificate, .key = brief.key});
+  const auto connection = connect(context);
+  EXPECT_EQ(await(connection->exchange({.url = "/echo"})).status, 200);
+  clock.advance(std::chrono::seconds(101));
+  EXPECT_EQ(await(connection->exchange({.url = "/echo"})).status, 401);
 }
 
 TEST_F(HttpTlsTest, TheClientDoesNotTalkToAServerThatItDoesNotTrust) {
@@ -221,6 +245,56 @@ TEST_F(HttpTlsTest, OnlyModernVersionsAreSpoken) {
   EXPECT_EQ(negotiate(port(), TLS1_3_VERSION), "TLSv1.3");
   EXPECT_EQ(negotiate(port(), TLS1_2_VERSION), "TLSv1.2");
   EXPECT_EQ(negotiate(port(), TLS1_1_VERSION), "");
+}
+
+TEST_F(HttpTlsTest, AnotherCertificateIsServedFromTheNextConnectionOn) {
+  const auto first = pki::issue_serving(authority, {"127.0.0.1"}, valid_now());
+  const auto second = pki::issue_serving(authority, {"127.0.0.1"}, valid_now());
+  const auto served = [&](const pki::Credential& credential) {
+    return tls::Context::Server{credential.certificate, credential.key, authority.certificate};
+  };
+  start({}, served(first));
+  ThreadPool pool("look", 1);
+  std::mutex mutex;
+  std::function<tls::Context::Server()> found = [&] { return served(first); };
+  const auto find = [&](std::function<tls::Context::Server()> now) {
+    const std::lock_guard lock(mutex);
+    found = std::move(now);
+  };
+  CertificateWatch watch(reactor, pool, *server, served(first), [&] {
+    const std::lock_guard lock(mutex);
+    return found();
+  });
+  there([&] { watch.start(); });
+  const auto shows = [&](const pki::Credential& credential) {
+    return failure_of({.pin = pki::fingerprint_of(credential.certificate)}) == "it worked";
+  };
+  tls::Context context(tls::Context::Client{.ca = authority.certificate});
+  const auto old = connect(context);
+  const auto wait_a_minute = [&] {
+    clock.advance(std::chrono::seconds(61));
+    EXPECT_EQ(await(old->exchange({.url = "/echo", .headers = {{"Authorization", "Bearer alice-token"}}})).status, 200)
+        << "a connection that was open goes on";
+  };
+  EXPECT_TRUE(shows(first));
+
+  find([]() -> tls::Context::Server { throw Error(ErrorCode::Unavailable, "the disk is gone"); });
+  wait_a_minute();
+  EXPECT_TRUE(shows(first));
+  find([&] { return tls::Context::Server{"half a file", second.key, authority.certificate}; });
+  wait_a_minute();
+  EXPECT_TRUE(shows(first));
+  find([&] { return served(second); });
+  eventually("the new certificate is served", [&] {
+    wait_a_minute();
+    return shows(second);
+  });
+  std::promise<void> done;
+  reactor.spawn([](CertificateWatch& ending, std::promise<void>& told) -> Task<> {
+    co_await ending.stop();
+    told.set_value();
+  }(watch, done));
+  done.get_future().get();
 }
 
 // ---- The folder of keys.

@@ -63,7 +63,10 @@ TEST(Definitions, AreThoseOfTheApi) {
       names, UnorderedElementsAre("apps.gantry.dev", "servers.gantry.dev", "snapshots.gantry.dev", "tunnels.gantry.dev",
                                   "stacks.gantry.dev", "providers.gantry.dev", "sources.gantry.dev",
                                   "alarms.gantry.dev", "releases.gantry.dev", "namespaces", "secrets", "configmaps",
-                                  "events", "leases.coordination.k8s.io",
+                                  "events", "leases.coordination.k8s.io", "serviceaccounts", "pods", "nodes", "services",
+                                  "roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
+                                  "rolebindings.rbac.authorization.k8s.io",
+                                  "clusterrolebindings.rbac.authorization.k8s.io",
                                   "customresourcedefinitions.apiextensions.k8s.io"));
 }
 

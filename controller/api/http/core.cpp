@@ -35,7 +35,7 @@ Core::Core(Reactor& reactor_, Handler& handler_, const Authenticator& authentica
       lateness_(metrics::histogram("gantry_http_reactor_lateness_seconds",
                                    "How late the front's timer ran, sampled each second: long turns show here.",
                                    {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1})) {
-  if (options.tls) tls = std::make_unique<tls::Context>(*options.tls);
+  if (options.tls) tls = std::make_shared<tls::Context>(*options.tls);
 }
 
 // The clock outlives the reactor, and must not keep a timer of it.
@@ -165,6 +165,7 @@ Server::~Server() = default;
 void Server::listen() { core_->listen(); }
 std::uint16_t Server::port() const { return core_->port(); }
 std::size_t Server::connections() const { return core_->connections(); }
+void Server::use_certificate(const tls::Context::Server& tls) { core_->tls = std::make_shared<tls::Context>(tls); }
 Task<> Server::shutdown(Duration grace) { co_await core_->shutdown(grace); }
 
 }  // namespace gantry::api::http

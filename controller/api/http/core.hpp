@@ -40,7 +40,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Handler& handler;
   const Authenticator& authenticator;
   const ServerOptions options;
-  std::unique_ptr<tls::Context> tls;
+  // What new connections use; each holds on to its own.
+  std::shared_ptr<tls::Context> tls;
   // Where every session reads to. Its content is used, or moved away, before the reading session waits again.
   std::array<char, 64 << 10> scratch;
 

@@ -36,6 +36,10 @@ class Server {
   std::uint16_t port() const;
   std::size_t connections() const;
 
+  // For connections from now on; those under way keep what they began with. Only where TLS is spoken already. Throws
+  // Error(Invalid), and goes on with what it has.
+  void use_certificate(const tls::Context::Server& tls);
+
   // Accepts nobody any more, lets requests under way finish, ends streams; drops what is left after `grace`.
   Task<> shutdown(Duration grace);
 

@@ -1,5 +1,8 @@
 #include "controller/api/http/session.hpp"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include <array>
 #include <cstdio>
 
@@ -37,6 +40,18 @@ Error error_for(const RequestReader::Refusal& refusal) {
   return Error(refusal.status == 413 ? ErrorCode::TooLarge : ErrorCode::BadRequest, refusal.message);
 }
 
+// The address at the other end of a socket, without its port.
+std::string address_of_peer(int descriptor) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  const void* bytes = address.ss_family == AF_INET6
+                          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr)
+                          : static_cast<const void*>(&reinterpret_cast<const sockaddr_in&>(address).sin_addr);
+  return ::inet_ntop(address.ss_family, bytes, text.data(), text.size()) ? text.data() : std::string();
+}
+
 std::string chunk_head(std::size_t length) {
   std::array<char, 24> text;
   const int size = std::snprintf(text.data(), text.size(), "%zx\r\n", length);
@@ -47,9 +62,11 @@ std::string chunk_head(std::size_t length) {
 
 Session::Session(std::shared_ptr<Core> core, int descriptor, bool over_limit)
     : core_(std::move(core)),
+      tls_(core_->tls),
       stream_(core_->reactor, descriptor),
       reader_(core_->options.limits),
-      over_limit_(over_limit) {
+      over_limit_(over_limit),
+      peer_(address_of_peer(descriptor)) {
   core_->add(*this);
 }
 
@@ -65,7 +82,7 @@ Task<> Session::run(std::shared_ptr<Session> self) {
 }
 
 Task<> Session::serve() {
-  if (core_->tls && !co_await handshake()) co_return;
+  if (tls_ && !co_await handshake()) co_return;
   while (!closing_) {
     const Input input = co_await read_request();
     if (input == Input::Gone) break;
@@ -88,7 +105,7 @@ Task<> Session::serve() {
 
 Task<bool> Session::handshake() {
   enter(Phase::Handshake, core_->options.limits.handshake);
-  if (!co_await stream_.start_tls(*core_->tls)) {
+  if (!co_await stream_.start_tls(*tls_)) {
     kLog.debug("a TLS handshake failed", {{"error", stream_.failure()}});
     core_->refused("tls");
     // curl http://127.0.0.1:6443 deserves more than an empty reply.
@@ -253,8 +270,12 @@ void Session::identify() {
   const std::string* header = reader_.request().header(core_->authenticator.header());
   const std::string_view authorization = header ? std::string_view(*header) : std::string_view();
   const std::uint64_t revision = core_->authenticator.revision();
-  if (identified_ && identified_at_ == revision && equal_in_constant_time(authorization, authorization_)) return;
+  const bool ended = user_ && user_->expires != WallTime::max() && core_->reactor.clock().wall() >= user_->expires;
+  if (identified_ && !ended && identified_at_ == revision && equal_in_constant_time(authorization, authorization_))
+    return;
   identified_at_ = revision;
+  // A certificate that has ended while its connection went on is none.
+  if (certificate_ && core_->reactor.clock().wall() >= certificate_->until) certificate_.reset();
   user_ = core_->authenticator.identify(certificate_ ? &*certificate_ : nullptr, authorization);
   authorization_ = authorization;
   identified_ = true;
@@ -276,6 +297,7 @@ Task<bool> Session::answer() {
     co_return co_await send(core_->handler.refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized")));
   }
   request.user = user_;
+  request.peer = peer_;
   request.sink = std::exchange(sink_, nullptr);
   enter(Phase::Handling);
   HttpResponse response;

@@ -57,6 +57,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void enter(Phase phase) { enter(phase, std::chrono::seconds(0)); }
 
   std::shared_ptr<Core> core_;
+  std::shared_ptr<tls::Context> tls_;
   ByteStream stream_;
   RequestReader reader_;
   std::string input_;  // what came and is not used yet
@@ -73,6 +74,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool accepts_gzip_ = false;
   bool http_1_0_ = false;
 
+  std::string peer_;  // its address
   std::optional<tls::Identity> certificate_;
   std::string authorization_;  // the header that user_ was found by: clients send the same each time
   std::optional<User> user_;

@@ -58,6 +58,7 @@ struct Written {
   bool created = false;
   bool removed = false;  // nothing is left of it
   json::Value value{};   // the object decoded, where that was at hand; else null
+  ObjectPtr before{};    // what it took the place of, if anything was written
 };
 
 // A request body: the object or patch, and the keys that stood twice in it.

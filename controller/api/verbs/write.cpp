@@ -211,9 +211,9 @@ Task<std::optional<Written>> rewrite(Plane& plane, const Target& target, const W
   try {
     if (done)
       co_return Written{co_await plane.store.remove(target.key(), expected, std::move(encoded), {query.fence}), false,
-                        true};
+                        true, {}, current.live};
     co_return Written{co_await plane.store.update(target.key(), expected, std::move(encoded), {query.fence}), false,
-                      false};
+                      false, {}, current.live};
   } catch (const Error& error) {
     if (!lost_race(target, error)) throw;
   }
