@@ -60,6 +60,8 @@ std::string reason_of(const json::Value& state, int code) {
 
 }  // namespace
 
+std::string reason_of_exit(int code) { return reason_of(json::Value(json::Object()), code); }
+
 std::string container_name(const InstanceSpec& spec) {
   return "gantry-" + spec.owner_namespace + "-" + spec.owner_name + "-" + spec.id;
 }

@@ -13,6 +13,8 @@ namespace gantry::providers::local {
 inline constexpr std::string_view kInstanceLabel = "gantry.dev/instance";
 inline constexpr std::string_view kHostLabel = "gantry.dev/host";
 
+// "exited with code 1", "killed by signal 9 (SIGKILL)".
+std::string reason_of_exit(int code);
 // "gantry-<namespace>-<app>-<id>"; its uniqueness is Docker's own guard against a twin.
 std::string container_name(const InstanceSpec& spec);
 // POST /containers/create. Ports with host_port filled in are published on 127.0.0.1, fixed ones on every address.

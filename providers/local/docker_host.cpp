@@ -18,6 +18,7 @@ namespace gantry::providers::local {
 namespace {
 
 constexpr Duration kStartLimit = std::chrono::minutes(2);
+constexpr Duration kLeaveLimit = std::chrono::seconds(10);
 constexpr Duration kRetryFirst = std::chrono::milliseconds(250);
 constexpr Duration kRetryMost = std::chrono::seconds(15);
 constexpr std::int64_t kKeptLogLines = 2000;  // of a removed container
@@ -34,6 +35,8 @@ struct DockerHost::Held {
   Signal changed;
   bool starting = false;  // by a start() of ours that is under way
   bool stopping = false;  // a stop request of ours is under way
+  bool out_of_memory = false;
+  bool leaving = false;  // it has died, and Docker takes its network and its ports apart
   bool exited() const { return instance.state == Instance::State::Exited; }
 };
 
@@ -169,8 +172,52 @@ Task<> DockerHost::handle(std::string_view line) {
   const json::Value event = json::parse(line);
   const std::string action = event.string_or("Action");
   const json::Value* actor = event.find("Actor");
-  if (!actor || (action != "start" && action != "die" && action != "destroy" && action != "create")) co_return;
+  if (!actor) co_return;
+  const json::Value* attributes = actor->find("Attributes");
+  const HeldPtr held = attributes ? find(attributes->string_or(kInstanceLabel)) : nullptr;
+  if (action == "oom" && held) held->out_of_memory = true;
+  if (action != "start" && action != "die" && action != "destroy" && action != "create") co_return;
+  if (action == "die" && held && !held->exited() && !held->starting && held->instance.container_id == actor->string_or("ID")) {
+    note_death(held, std::atoi(attributes->string_or("exitCode", "255").c_str()));
+    co_return;
+  }
   co_await look(actor->string_or("ID"));
+}
+
+// Docker says at once that a container has died; then it takes its network apart, and answers no question about it
+// until that is done, a quarter of a second later. Its successor is made meanwhile.
+void DockerHost::note_death(const HeldPtr& held, int exit_code) {
+  Instance& it = held->instance;
+  it.state = Instance::State::Exited;
+  it.stopping = false;
+  it.pid = 0;
+  it.finished = reactor_.clock().wall();
+  it.exit_code = exit_code;
+  it.exit_reason = held->out_of_memory ? "out of memory" : reason_of_exit(exit_code);
+  it.note.clear();
+  held->leaving = true;
+  ports_.release(it.id);
+  reactor_.spawn(see_it_leave(held, gate_.enter()));
+  held->changed.notify_all();
+  tell(*held);
+}
+
+Task<> DockerHost::see_it_leave(HeldPtr held, Gate::Pass) {
+  try {
+    co_await look(held->instance.container_id);
+  } catch (const Error& error) {
+    log_.debug("an ended container could not be looked at", {{"instance", held->instance.id}, {"error", error.what()}});
+  }
+  held->leaving = false;
+  held->changed.notify_all();
+}
+
+std::vector<DockerHost::HeldPtr> DockerHost::leaving(const std::string& owner_uid, int slot) const {
+  std::vector<HeldPtr> found;
+  for (const auto& [id, held] : held_) {
+    if (held->leaving && held->instance.owner_uid == owner_uid && held->instance.slot == slot) found.push_back(held);
+  }
+  return found;
 }
 
 std::string DockerHost::filters(std::string_view key, std::string_view value) const {
@@ -221,7 +268,8 @@ void DockerHost::adopt(const json::Value& container) {
     held->starting = true;
     reactor_.spawn(finish_start(held, gate_.enter()));
   }
-  const bool changed = known.state != fresh.state || known.container_id != fresh.container_id;
+  const bool changed = known.state != fresh.state || known.container_id != fresh.container_id ||
+                       known.exit_reason != fresh.exit_reason;
   fresh.stopping = held->stopping && fresh.state != Instance::State::Exited;
   known = std::move(fresh);
   if (unfinished_stops_.erase(known.id) > 0 && !held->exited() && !closing_) begin_stop(held);
@@ -260,7 +308,11 @@ Task<Instance> DockerHost::start(InstanceSpec spec) {
     co_await settle(known);
     co_return known->instance;
   }
-  PortChoice choice = ports_.claim(spec.id, spec.ports);
+  std::set<PortKey> free_soon;
+  for (const auto& last : leaving(spec.owner_uid, spec.slot)) {
+    for (const auto& port : last->instance.ports) free_soon.insert({port.host_port, is_udp(port)});
+  }
+  PortChoice choice = ports_.claim(spec.id, spec.ports, free_soon);
   if (choice.taken) {
     const std::string holder = ports_.holder({choice.taken->host_port, is_udp(*choice.taken)});
     throw Error(ErrorCode::Conflict, co_await blocking_.run(reactor_, [taken = *choice.taken, holder] {
@@ -314,6 +366,10 @@ Task<> DockerHost::run(HeldPtr held, InstanceSpec spec) {
   } else {
     held->instance.container_id = there.as_array()[0].string_or("Id");
     co_await look(held->instance.container_id);
+  }
+  for (const auto& last : leaving(spec.owner_uid, spec.slot)) {
+    const Instant deadline = reactor_.now() + kLeaveLimit;
+    while (last->leaving && !closing_ && reactor_.now() < deadline) co_await last->changed.wait_until(deadline);
   }
   if (held->instance.state == Instance::State::Starting) co_await start_container(held);
 }

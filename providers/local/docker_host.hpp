@@ -69,6 +69,9 @@ class DockerHost final : public WorkloadHost {
   Task<> look(std::string container_id);
   void adopt(const json::Value& container);
   void lose(const HeldPtr& held);
+  void note_death(const HeldPtr& held, int exit_code);
+  Task<> see_it_leave(HeldPtr held, Gate::Pass pass);
+  std::vector<HeldPtr> leaving(const std::string& owner_uid, int slot) const;
   Task<> run(HeldPtr held, InstanceSpec spec);
   Task<> make_container(HeldPtr held, const InstanceSpec& spec);
   Task<> make_network(const InstanceSpec& spec);

@@ -71,12 +71,13 @@ PortChoice choose_ports(const std::vector<InstancePort>& wanted, const std::set<
   return choice;
 }
 
-PortChoice PortBook::claim(const std::string& instance, const std::vector<InstancePort>& wanted) {
+PortChoice PortBook::claim(const std::string& instance, const std::vector<InstancePort>& wanted,
+                           const std::set<PortKey>& leaving) {
   std::set<PortKey> others;
   for (const auto& [port, holder] : given_) {
     if (holder != instance) others.insert(port);
   }
-  PortChoice choice = choose_ports(wanted, others, can_bind);
+  PortChoice choice = choose_ports(wanted, others, [&](PortKey port) { return leaving.contains(port) || can_bind(port); });
   if (!choice.taken) note(instance, choice.ports);
   return choice;
 }

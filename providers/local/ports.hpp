@@ -42,8 +42,9 @@ PortChoice choose_ports(const std::vector<InstancePort>& wanted, const std::set<
 class PortBook {
  public:
   // Error(Unavailable) when the range is used up. When a fixed port is taken nothing is given and choice.taken says
-  // which.
-  PortChoice claim(const std::string& instance, const std::vector<InstancePort>& wanted);
+  // which. `leaving`: ports that are still held, and will be free by the time they are needed.
+  PortChoice claim(const std::string& instance, const std::vector<InstancePort>& wanted,
+                   const std::set<PortKey>& leaving = {});
   // What an instance that was found again has already.
   void note(const std::string& instance, const std::vector<InstancePort>& ports);
   void release(const std::string& instance);
