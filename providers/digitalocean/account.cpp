@@ -10,6 +10,7 @@ namespace {
 
 constexpr Capabilities kCapabilities{.snapshots = true,
                                      .image_regions = true,
+                                     .image_of_running = true,
                                      .firewall = true,
                                      .resize = true,
                                      .resize_needs_off = true,
