@@ -195,10 +195,7 @@ Task<> Definitions::settle(const std::string& name) {
     known_.erase(name);
     // Whoever was refused its names may have them now.
     const store::Page page = plane_.store.list(definitions_resource());
-    for (const auto& other : page.items) {
-      const auto known = known_.find(other->key().name);
-      if (known == known_.end() || !known->second.kind) co_await settle(other->key().name);
-    }
+    for (const auto& other : page.items) co_await settle(other->key().name);
     co_return;
   }
   if (!object->meta().deleting && known_[name].clearing) {
@@ -236,7 +233,8 @@ Task<> Definitions::serve(const std::string& name, const Value& definition, Revi
                           false);
     co_return;
   }
-  if (!known_[name].kind || !(known_[name].spec == *definition.find("spec")))
+  // With names that are taken it stays what it was.
+  if (conflict.empty() && (!known_[name].kind || !(known_[name].spec == *definition.find("spec"))))
     co_await install(name, definition, revision);
   json::Array conditions{
       conflict.empty() ? condition("NamesAccepted", true, "NoConflicts", "no conflicts found")

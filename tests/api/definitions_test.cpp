@@ -220,6 +220,22 @@ TEST_F(DefinitionsTest, NamesBelongToWhoHadThemFirst) {
   EXPECT_EQ(condition("Established", "others.shop.example.com"), "True");
 }
 
+TEST_F(DefinitionsTest, WhoAsksForANameThatIsTakenStaysWhatItWas) {
+  json::Value other = json::parse(widgets());
+  other["metadata"]["name"] = "others.shop.example.com";
+  other["spec"]["names"] = json::parse(R"({"kind":"Other","plural":"others","shortNames":["ot"]})");
+  post(kDefinitions, json::dump(other));
+  post(kDefinitions, widgets());
+  EXPECT_EQ(patch(kDefinitions + "/others.shop.example.com", R"({"spec":{"names":{"shortNames":["wi"]}}})").status,
+            200);
+  EXPECT_EQ(condition("NamesAccepted", "others.shop.example.com"), "False");
+  EXPECT_EQ(condition("Established", "others.shop.example.com"), "True");
+  EXPECT_THAT(get("/apis/shop.example.com/v1").text, HasSubstr(R"("shortNames":["ot"])"));
+  remove_definition();
+  EXPECT_THAT(get("/apis/shop.example.com/v1").text, HasSubstr(R"("shortNames":["wi"])"));
+  EXPECT_EQ(condition("NamesAccepted", "others.shop.example.com"), "True");
+}
+
 TEST_F(DefinitionsTest, OurOwnKindsAreDefinitionsThatStay) {
   EXPECT_EQ(get(kDefinitions + "/apps.infra.gantry.dev").at("spec.names.kind"), json::Value("App"));
   EXPECT_EQ(condition("Established", "apps.infra.gantry.dev"), "True");
