@@ -199,6 +199,12 @@ ApiTest::~ApiTest() {
   for (const auto& stream : streams_) stream->close();
   while (front.poll() > 0) {
   }
+  streams_.clear();
+  readings_.clear();
+  // What follows the definitions ends with the API, on its reactor.
+  api.reset();
+  while (front.poll() > 0) {
+  }
 }
 
 Answer ApiTest::send(std::string method, const std::string& target, std::string body, Headers headers) {
