@@ -24,7 +24,7 @@ constexpr std::size_t kSha256Digits = 64;
 
 // They belong to the kernel and to the C library of the machine: another's would not fit.
 bool is_the_systems(const std::string& name) {
-  constexpr std::array<std::string_view, 8> kTheirs{"ld-linux", "libc.so", "libm.so", "libpthread.so",
+  constexpr std::array<std::string_view, 8> kTheirs{"ld-linux", "libc.so",  "libm.so",      "libpthread.so",
                                                     "libdl.so", "librt.so", "libresolv.so", "linux-vdso"};
   return std::ranges::any_of(kTheirs, [&](std::string_view start) { return name.starts_with(start); });
 }
@@ -45,9 +45,10 @@ std::vector<std::string> loaded_libraries() {
 
 // One build from another, without reading it.
 std::string build_name() {
-  struct stat info {};
+  struct stat info{};
   if (::stat("/proc/self/exe", &info) != 0) throw Error(ErrorCode::Unavailable, "this program's own file is gone");
-  return std::to_string(info.st_size) + "-" + std::to_string(info.st_mtim.tv_sec) + std::to_string(info.st_mtim.tv_nsec);
+  return std::to_string(info.st_size) + "-" + std::to_string(info.st_mtim.tv_sec) +
+         std::to_string(info.st_mtim.tv_nsec);
 }
 
 void stage(const fs::path& folder) {
@@ -107,7 +108,8 @@ AgentArchive::Packed AgentArchive::pack() const {
   try {
     files::make_directories(folder_, 0700);
     const std::string known = files::join(folder_, build_name());
-    if (const auto sha256 = files::read_file_if_exists(known, kSha256Digits); sha256 && !file_of(*sha256 + ".tar.gz").empty())
+    if (const auto sha256 = files::read_file_if_exists(known, kSha256Digits);
+        sha256 && !file_of(*sha256 + ".tar.gz").empty())
       return {*sha256, {}};
     const fs::path staged = fs::path(folder_) / "staged";
     const fs::path unnamed = fs::path(folder_) / "unnamed";

@@ -1,6 +1,6 @@
 // This program as other machines take it for their agent: one tar.gz with the program and the libraries that it has
-// loaded, but for the C library's own, which every machine has. Packed once for each build, on a helper thread, and kept
-// in DIR/agent-archive. On the loop's reactor; the file itself never changes once it is told.
+// loaded, but for the C library's own, which every machine has. Packed once for each build, on a helper thread, and
+// kept in DIR/agent-archive. On the loop's reactor; the file itself never changes once it is told.
 #pragma once
 
 #include <atomic>

@@ -37,7 +37,8 @@ std::optional<Size> size_of(std::string_view name) {
   const std::string_view cpus = name.substr(1, dash - 1);
   const std::string_view memory = name.substr(dash + 2);
   const auto whole = [](std::string_view text, auto& number) {
-    return std::from_chars(text.data(), text.data() + text.size(), number).ptr == text.data() + text.size() && !text.empty();
+    return std::from_chars(text.data(), text.data() + text.size(), number).ptr == text.data() + text.size() &&
+           !text.empty();
   };
   if (!whole(cpus, size.cpus) || !whole(memory, gib) || size.cpus < 1 || gib <= 0) return std::nullopt;
   size.memory_bytes = static_cast<std::int64_t>(gib * (1 << 30));
@@ -122,7 +123,8 @@ class Incus final : public Provider {
     Account account;
     account.name = text_at(host, {"environment", "server"}) + " " + text_at(host, {"environment", "server_version"}) +
                    " on " + text_at(host, {"environment", "server_name"});
-    if (host.string_or("auth") != "trusted") account.problem = "the daemon does not trust whoever asks at " + api_.socket();
+    if (host.string_or("auth") != "trusted")
+      account.problem = "the daemon does not trust whoever asks at " + api_.socket();
     co_return account;
   }
 
@@ -177,7 +179,8 @@ class Incus final : public Provider {
   Task<std::vector<CloudServer>> servers_of(Mark mark) override {
     std::vector<CloudServer> some;
     const Inventory all = co_await observe();
-    std::ranges::copy_if(all.servers, std::back_inserter(some), [&](const auto& server) { return server.mark == mark; });
+    std::ranges::copy_if(all.servers, std::back_inserter(some),
+                         [&](const auto& server) { return server.mark == mark; });
     co_return some;
   }
   Task<std::vector<CloudImage>> images_of(Mark mark) override {

@@ -36,13 +36,19 @@ Error error_of(int status, const std::string& asked, const std::string& text) {
   }
   if (has(text, "No space left") || has(text, "disk quota")) return {ErrorCode::QuotaExceeded, message};
   switch (status) {
-    case 400: return {ErrorCode::Invalid, message};
-    case 401: return {ErrorCode::Unauthorized, message};
-    case 403: return {ErrorCode::Forbidden, message};
-    case 404: return {ErrorCode::NotFound, message};
+    case 400:
+      return {ErrorCode::Invalid, message};
+    case 401:
+      return {ErrorCode::Unauthorized, message};
+    case 403:
+      return {ErrorCode::Forbidden, message};
+    case 404:
+      return {ErrorCode::NotFound, message};
     case 409:
-    case 412: return {ErrorCode::Conflict, message};
-    default: return {ErrorCode::Unavailable, message};
+    case 412:
+      return {ErrorCode::Conflict, message};
+    default:
+      return {ErrorCode::Unavailable, message};
   }
 }
 

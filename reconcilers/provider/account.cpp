@@ -20,7 +20,8 @@ std::map<std::string, std::string> faces(const providers::Inventory& inventory) 
   for (const auto& server : inventory.servers) {
     if (!server.mark) continue;
     std::string& face = all[server.mark->uid];
-    face += server.id + " " + server.state_text + " " + server.size + " " + server.region + (server.busy ? " busy" : "");
+    face +=
+        server.id + " " + server.state_text + " " + server.size + " " + server.region + (server.busy ? " busy" : "");
     for (const auto& address : server.addresses) face += " " + address.address;
     face += ";";
   }
@@ -47,11 +48,7 @@ std::map<std::string, std::string> faces(const providers::Inventory& inventory) 
 }  // namespace
 
 Account::Account(Reactor& reactor, std::string name, std::unique_ptr<providers::Provider> provider, Options options)
-    : reactor_(reactor),
-      name_(std::move(name)),
-      provider_(std::move(provider)),
-      options_(options),
-      swept_(reactor) {}
+    : reactor_(reactor), name_(std::move(name)), provider_(std::move(provider)), options_(options), swept_(reactor) {}
 
 Task<SweepPtr> Account::sweep(Instant since) {
   for (;;) {
@@ -62,8 +59,8 @@ Task<SweepPtr> Account::sweep(Instant since) {
     if (!sweeping_) {
       co_await run_sweep();
     } else if (!co_await swept_.wait_until(now + options_.sweep_timeout)) {
-      throw Error(ErrorCode::Timeout, "a listing of " + name_ + " has not come back for " +
-                                          human_duration(options_.sweep_timeout));
+      throw Error(ErrorCode::Timeout,
+                  "a listing of " + name_ + " has not come back for " + human_duration(options_.sweep_timeout));
     }
   }
 }
@@ -185,7 +182,8 @@ std::optional<std::string> Account::reserve(const std::string& uid, const crds::
 
 Duration Account::brake() const {
   const Instant since = reactor_.now() - options_.removals_window;
-  const auto recent = static_cast<std::size_t>(std::ranges::count_if(removals_, [&](Instant at) { return at > since; }));
+  const auto recent =
+      static_cast<std::size_t>(std::ranges::count_if(removals_, [&](Instant at) { return at > since; }));
   if (recent < options_.removals_max) return {};
   return removals_[removals_.size() - options_.removals_max] - since;
 }

@@ -1,8 +1,8 @@
-// One account at a provider, shared by everything that lives there: one sweep for all who ask, one catalogue, one budget
-// that creates reserve from, one brake on deletions. On the loop's reactor.
+// One account at a provider, shared by everything that lives there: one sweep for all who ask, one catalogue, one
+// budget that creates reserve from, one brake on deletions. On the loop's reactor.
 //
-// A listing is believed with care. One that has lost much of what is ours at once is not, until it has been seen several
-// times; and nobody is made or let go because of a listing alone (see server_observe.cpp).
+// A listing is believed with care. One that has lost much of what is ours at once is not, until it has been seen
+// several times; and nobody is made or let go because of a listing alone (see server_observe.cpp).
 #pragma once
 
 #include <deque>

@@ -16,7 +16,8 @@ Task<AccountRef> Accounts::of(std::string ns, std::string name) {
   const auto stored = co_await client_.find({object::Resource::of("gantry.dev", "providers"), ns, name});
   if (!stored) {
     ref.problem_reason = "ReferenceNotFound";
-    ref.problem = "Provider \"" + name + "\" does not exist in namespace " + ns + "; this goes on by itself when it does";
+    ref.problem =
+        "Provider \"" + name + "\" does not exist in namespace " + ns + "; this goes on by itself when it does";
     co_return ref;
   }
   const json::Value json = stored->decode();

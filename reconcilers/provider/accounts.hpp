@@ -17,7 +17,7 @@ namespace gantry::reconcilers::provider {
 struct AccountRef {
   AccountPtr account;
   crds::ProviderSpec spec;
-  bool mass_deletes = false;  // annotation gantry.dev/mass-deletes: "allow"
+  bool mass_deletes = false;   // annotation gantry.dev/mass-deletes: "allow"
   std::string problem_reason;  // ReferenceNotFound, NotSupported, InvalidCredentials
   std::string problem;
 };

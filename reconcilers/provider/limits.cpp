@@ -91,8 +91,8 @@ std::optional<std::string> passes(const crds::ProviderLimits& limits, const Usag
       return why;
   }
   if (limits.cpu) {
-    if (auto why = over("cpu", limits.cpu->milli(), there.cpu_millis, reserved.cpu_millis, wish.cpu_millis, in_cpus,
-                        " there"))
+    if (auto why =
+            over("cpu", limits.cpu->milli(), there.cpu_millis, reserved.cpu_millis, wish.cpu_millis, in_cpus, " there"))
       return why;
   }
   if (limits.memory) {

@@ -15,7 +15,7 @@ struct Usage {
   std::int64_t cpu_millis = 0;
   std::int64_t memory_bytes = 0;
   std::int64_t disk_bytes = 0;
-  std::int64_t traffic_bytes = 0;  // out, this month
+  std::int64_t traffic_bytes = 0;           // out, this month
   std::optional<providers::Money> monthly;  // absent: nothing has a price
   // How many of them do not tell: then nobody can say that a limit is kept.
   int without_price = 0;

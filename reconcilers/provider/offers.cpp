@@ -42,7 +42,8 @@ double ratio_apart(double a, double b) { return a > 0 && b > 0 ? std::abs(std::l
 // Smaller is nearer. What has less than was asked for counts three times.
 double apart(const SizeOffer& wanted, const SizeOffer& other) {
   const auto one = [](double want, double have) { return ratio_apart(want, have) * (have < want ? 3 : 1); };
-  return one(wanted.cpus, other.cpus) + one(static_cast<double>(wanted.memory_bytes), static_cast<double>(other.memory_bytes)) +
+  return one(wanted.cpus, other.cpus) +
+         one(static_cast<double>(wanted.memory_bytes), static_cast<double>(other.memory_bytes)) +
          one(static_cast<double>(wanted.disk_bytes), static_cast<double>(other.disk_bytes)) / 2;
 }
 
@@ -135,22 +136,23 @@ Offer find_offer(const Catalogue& catalogue, const providers::Capabilities& can,
       return refuse("spec.region", "spec.region: is needed, here or in the Provider: " + regions_text(catalogue));
     const auto region = std::ranges::find(catalogue.regions, wish.region, &providers::RegionOffer::name);
     if (region == catalogue.regions.end() || !region->available)
-      return refuse("spec.region", "spec.region: \"" + wish.region + "\" is " +
-                                       (region == catalogue.regions.end() ? "no region of the provider"
-                                                                          : "closed to new servers") +
-                                       "; there are " + regions_text(catalogue));
+      return refuse("spec.region",
+                    "spec.region: \"" + wish.region + "\" is " +
+                        (region == catalogue.regions.end() ? "no region of the provider" : "closed to new servers") +
+                        "; there are " + regions_text(catalogue));
   }
   const auto known = std::ranges::find(catalogue.sizes, wish.size, &SizeOffer::name);
   const std::string quoted = "spec.size: \"" + wish.size + "\" ";
   if (known == catalogue.sizes.end())
-    return refuse("spec.size", quoted + "is no size that the provider has" + nearest_text(catalogue, wish, nullptr, now));
+    return refuse("spec.size",
+                  quoted + "is no size that the provider has" + nearest_text(catalogue, wish, nullptr, now));
   const SizeOffer& size = *known;
   const auto* place = place_of(size, wish.region);
   if (!place)
     return refuse("spec.size", quoted + "cannot be had in " + wish.region + nearest_text(catalogue, wish, &size, now));
   if (over(place->ends, now) && !wish.retired_is_fine)
-    return refuse("spec.size", quoted + "can no longer be ordered in " + wish.region + " (retired " + day(*place->ends) +
-                                   ")" + nearest_text(catalogue, wish, &size, now) +
+    return refuse("spec.size", quoted + "can no longer be ordered in " + wish.region + " (retired " +
+                                   day(*place->ends) + ")" + nearest_text(catalogue, wish, &size, now) +
                                    ". Set it, or annotate gantry.dev/allow-retired");
   if (!wish.architecture.empty() && !size.architecture.empty() && size.architecture != wish.architecture)
     return refuse("spec.size", quoted + "is " + size.architecture + ", and the image is " + wish.architecture +

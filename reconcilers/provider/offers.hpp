@@ -11,7 +11,7 @@ namespace gantry::reconcilers::provider {
 struct Wish {
   std::string size;
   std::string region;
-  std::string image;        // empty: an image of one's own, whose needs follow
+  std::string image;         // empty: an image of one's own, whose needs follow
   std::string architecture;  // of that image; empty: any
   std::int64_t min_disk_bytes = 0;
   bool retired_is_fine = false;  // annotation gantry.dev/allow-retired

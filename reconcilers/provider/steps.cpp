@@ -9,8 +9,14 @@ void block(runtime::Plan& plan, std::string reason, std::string message) {
 }
 
 void add_step(runtime::Plan& plan, runtime::Action::Verb verb, std::string type, std::string target, Step step) {
-  plan.actions.push_back({verb, std::move(type), std::move(target), std::move(step.reason), std::move(step.before),
-                          std::move(step.after), step.destructive, {}});
+  plan.actions.push_back({verb,
+                          std::move(type),
+                          std::move(target),
+                          std::move(step.reason),
+                          std::move(step.before),
+                          std::move(step.after),
+                          step.destructive,
+                          {}});
 }
 
 std::optional<Pending> pending_of(const runtime::Subject& subject) {
@@ -32,8 +38,8 @@ std::optional<Duration> still_invisible(const std::optional<Pending>& pending, c
 
 Task<> annotate(api::Client& client, const runtime::Subject& subject, json::Object annotations,
                 std::string field_manager) {
-  const json::Object patch{{"metadata", json::Object{{"uid", subject.meta().uid},
-                                                     {"annotations", json::Value(std::move(annotations))}}}};
+  const json::Object patch{
+      {"metadata", json::Object{{"uid", subject.meta().uid}, {"annotations", json::Value(std::move(annotations))}}}};
   co_await client.patch(subject.key(), api::PatchType::Merge, json::Value(patch),
                         {.field_manager = std::move(field_manager)});
 }

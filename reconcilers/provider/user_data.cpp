@@ -83,8 +83,8 @@ std::string agent_script(const AgentSetup& setup) {
       "# The agent of this host.\n"
       "set -eu\n"
       "umask 077\n" +
-      fetch(setup.source) +
-      "mkdir -p /var/lib/gantry-agent/pki\n" + here("/var/lib/gantry-agent/agent.key", setup.key.reveal());
+      fetch(setup.source) + "mkdir -p /var/lib/gantry-agent/pki\n" +
+      here("/var/lib/gantry-agent/agent.key", setup.key.reveal());
   std::string flags = "--data-dir /var/lib/gantry-agent --listen 0.0.0.0:" + std::to_string(setup.port);
   if (setup.http) {
     flags += " --http";
@@ -93,20 +93,21 @@ std::string agent_script(const AgentSetup& setup) {
               here("/var/lib/gantry-agent/pki/given.key", setup.certificate_key.reveal());
     flags += " --tls-certificate /var/lib/gantry-agent/pki/given.crt --tls-key /var/lib/gantry-agent/pki/given.key";
   }
-  script +=
-      "if [ -d /run/systemd/system ]; then\n" +
-      here("/etc/systemd/system/gantry-agent.service",
-           "[Unit]\nDescription=Gantry agent\nAfter=network-online.target\nWants=network-online.target\n"
-           "[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/gantry/lib\nExecStart=/opt/gantry/gantry agent " +
-               flags + "\nRestart=always\nRestartSec=2\nKillMode=process\nDelegate=yes\n[Install]\nWantedBy=multi-user.target\n") +
-      "systemctl daemon-reload\n"
-      "systemctl enable --now gantry-agent\n"
-      "else\n"
-      "  export LD_LIBRARY_PATH=/opt/gantry/lib\n"
-      "  setsid sh -c 'while :; do /opt/gantry/gantry agent " +
-      flags +
-      "; sleep 2; done' </dev/null >/var/log/gantry-agent.log 2>&1 &\n"
-      "fi\n";
+  script += "if [ -d /run/systemd/system ]; then\n" +
+            here("/etc/systemd/system/gantry-agent.service",
+                 "[Unit]\nDescription=Gantry agent\nAfter=network-online.target\nWants=network-online.target\n"
+                 "[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/gantry/lib\nExecStart=/opt/gantry/gantry agent " +
+                     flags +
+                     "\nRestart=always\nRestartSec=2\nKillMode=process\nDelegate=yes\n[Install]\nWantedBy=multi-user."
+                     "target\n") +
+            "systemctl daemon-reload\n"
+            "systemctl enable --now gantry-agent\n"
+            "else\n"
+            "  export LD_LIBRARY_PATH=/opt/gantry/lib\n"
+            "  setsid sh -c 'while :; do /opt/gantry/gantry agent " +
+            flags +
+            "; sleep 2; done' </dev/null >/var/log/gantry-agent.log 2>&1 &\n"
+            "fi\n";
   return script;
 }
 
@@ -154,10 +155,12 @@ std::string merge_user_data(const std::vector<std::string>& given) {
   if (std::ranges::all_of(parts, is_shell)) {
     // Each for itself: what one sets is nothing to the next; but where one fails, the rest does not happen.
     std::string script = std::string(kShell) + "set -e\n";
-    for (const auto& part : parts) script += "(\n" + part.substr(kShell.size()) + (part.ends_with('\n') ? "" : "\n") + ")\n";
+    for (const auto& part : parts)
+      script += "(\n" + part.substr(kShell.size()) + (part.ends_with('\n') ? "" : "\n") + ")\n";
     return script;
   }
-  std::string mime = "Content-Type: multipart/mixed; boundary=\"" + std::string(kBoundary) + "\"\nMIME-Version: 1.0\n\n";
+  std::string mime =
+      "Content-Type: multipart/mixed; boundary=\"" + std::string(kBoundary) + "\"\nMIME-Version: 1.0\n\n";
   for (const auto& part : parts) {
     if (part.find(kBoundary) != std::string::npos)
       throw Error(ErrorCode::Invalid, "user data must not contain " + std::string(kBoundary));

@@ -11,8 +11,8 @@ namespace gantry::reconcilers::provider {
 
 // Where machines fetch the agent: a tar.gz with the program and the libraries it needs.
 struct AgentSource {
-  std::string url;      // empty: nowhere; then it has to be in the image already
-  std::string sha256;   // of the archive; guards it, whoever serves it
+  std::string url;     // empty: nowhere; then it has to be in the image already
+  std::string sha256;  // of the archive; guards it, whoever serves it
   std::string version;
   bool pending = false;  // it is being packed
 };

@@ -5,9 +5,9 @@
 namespace gantry::reconcilers::server {
 namespace {
 
+using provider::block;
 using providers::CloudServer;
 using runtime::Action;
-using provider::block;
 using runtime::Plan;
 using Verb = Action::Verb;
 
@@ -72,8 +72,9 @@ void plan_removal(const CloudView& view, Plan& plan) {
   if (!view.ref.account) {
     if (view.record.nothing_made()) return;
     block(plan, view.problem_reason,
-          view.problem + "; without it " + view.name + " cannot be removed there (or annotate gantry.dev/deletion-policy: "
-                                                       "Retain to leave it)");
+          view.problem + "; without it " + view.name +
+              " cannot be removed there (or annotate gantry.dev/deletion-policy: "
+              "Retain to leave it)");
     return;
   }
   if (view.stale) {
@@ -151,16 +152,18 @@ void plan_resize(const CloudView& view, const CloudServer& machine, Plan& plan) 
 // What the spec says and the machine is not. True when something is to be done, or nothing can be.
 bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& plan) {
   if (!view.region.empty() && !machine.region.empty() && machine.region != view.region) {
-    block(plan, "ImmutableField", "spec.region: the server is in " + machine.region + " and cannot move to " +
-                                      view.region + "; set it back, or delete this Server and make another");
+    block(plan, "ImmutableField",
+          "spec.region: the server is in " + machine.region + " and cannot move to " + view.region +
+              "; set it back, or delete this Server and make another");
     return true;
   }
   if (view.record.made_from != view.wanted_from) {
     const json::Value before = json::Object{{"image", view.record.made_from}};
     const json::Value after = json::Object{{"image", view.wanted_from}};
     if (!view.can().rebuild) {
-      block(plan, "NotSupported", "it was made from " + view.record.made_from + " and this provider cannot put " +
-                                      view.wanted_from + " in its place; set it back, or delete this Server and make another");
+      block(plan, "NotSupported",
+            "it was made from " + view.record.made_from + " and this provider cannot put " + view.wanted_from +
+                " in its place; set it back, or delete this Server and make another");
     } else if (!view.offer.problem.empty()) {
       block(plan, "CatalogueMismatch", view.offer.problem);
     } else {
@@ -171,8 +174,9 @@ bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& pl
   }
   if (!view.spec.size.empty() && machine.size != view.spec.size) {
     if (!view.can().resize) {
-      block(plan, "NotSupported", "spec.size: the server is " + machine.size +
-                                      ", and this provider does not resize; set it back, or delete this Server and make another");
+      block(plan, "NotSupported",
+            "spec.size: the server is " + machine.size +
+                ", and this provider does not resize; set it back, or delete this Server and make another");
     } else if (!view.offer.problem.empty()) {
       block(plan, "CatalogueMismatch", view.offer.problem);
     } else if (!view.limit_refusal.empty()) {

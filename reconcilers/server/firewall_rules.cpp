@@ -28,7 +28,8 @@ std::vector<std::pair<int, int>> ranges_of(std::string_view text) {
     const std::size_t dash = one.find('-');
     const int first = port_of(one.substr(0, dash), text);
     const int last = dash == std::string_view::npos ? first : port_of(one.substr(dash + 1), text);
-    if (last < first) throw Error(ErrorCode::Invalid, "spec.firewall: \"" + std::string(one) + "\" ends before it begins");
+    if (last < first)
+      throw Error(ErrorCode::Invalid, "spec.firewall: \"" + std::string(one) + "\" ends before it begins");
     ranges.emplace_back(first, last);
     at = comma + 1;
   }

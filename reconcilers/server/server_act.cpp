@@ -20,8 +20,10 @@ bool is_refusal(ErrorCode code) {
     case ErrorCode::Unauthorized:
     case ErrorCode::Forbidden:
     case ErrorCode::RateLimited:
-    case ErrorCode::NotFound: return true;
-    default: return false;
+    case ErrorCode::NotFound:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -87,7 +89,8 @@ Task<providers::ServerOrder> ServerReconciler::order(const runtime::Subject& sub
   wish.own_image = view.own_image;
   wish.labels = {{"gantry.dev/namespace", subject.key().ns}, {"gantry.dev/name", subject.key().name}};
   std::vector<std::string> public_keys;
-  for (const auto& key : view.spec.ssh_keys) (provider::is_public_key(key) ? public_keys : wish.ssh_keys).push_back(key);
+  for (const auto& key : view.spec.ssh_keys)
+    (provider::is_public_key(key) ? public_keys : wish.ssh_keys).push_back(key);
   std::vector<std::string> parts{provider::ssh_keys_script(public_keys)};
   if (view.spec.agent.enabled) {
     const auto& agent = view.spec.agent;
@@ -120,13 +123,13 @@ Task<providers::ServerOrder> ServerReconciler::order(const runtime::Subject& sub
   wish.user_data = Secret(provider::merge_user_data(parts));
   if (wish.user_data.reveal().size() > view.can().user_data_max)
     throw Error(ErrorCode::Invalid, "spec.userData is too large: with what the agent needs it has " +
-                                        std::to_string(wish.user_data.reveal().size()) + " bytes, and the provider takes " +
-                                        std::to_string(view.can().user_data_max));
+                                        std::to_string(wish.user_data.reveal().size()) +
+                                        " bytes, and the provider takes " + std::to_string(view.can().user_data_max));
   co_return wish;
 }
 
-// Once and only once: what is about to be asked is durable before it is asked, and nothing is asked a second time before
-// the provider was searched for the answer to the first.
+// Once and only once: what is about to be asked is durable before it is asked, and nothing is asked a second time
+// before the provider was searched for the answer to the first.
 Task<> ServerReconciler::create(const runtime::Subject& subject, const CloudView& view, runtime::Notes& notes) {
   const provider::AccountPtr account = view.ref.account;
   const std::string uid = subject.meta().uid;
@@ -179,20 +182,21 @@ Task<> ServerReconciler::annotate(const runtime::Subject& subject, json::Object 
 Task<> ServerReconciler::make_secret(const runtime::Subject& subject, const std::string& name) {
   const AgentCertificate made = parts_.issue(subject.key().name);
   const auto text = [](const std::string& value) { return json::Value(base64_encode(value)); };
-  const json::Value owner = json::Object{{"apiVersion", "gantry.dev/v1alpha1"}, {"kind", "Server"},
-                                         {"name", subject.key().name},          {"uid", subject.meta().uid},
+  const json::Value owner = json::Object{{"apiVersion", "gantry.dev/v1alpha1"},
+                                         {"kind", "Server"},
+                                         {"name", subject.key().name},
+                                         {"uid", subject.meta().uid},
                                          {"controller", true}};
-  const json::Value secret =
-      json::Object{{"apiVersion", "v1"},
-                   {"kind", "Secret"},
-                   {"metadata", json::Object{{"name", name},
-                                             {"namespace", subject.key().ns},
-                                             {"ownerReferences", json::Array{owner}}}},
-                   {"type", "gantry.dev/agent"},
-                   {"data", json::Object{{"key", text(parts_.random->hex(32))},
-                                         {"tls.crt", text(made.certificate)},
-                                         {"tls.key", text(made.key.reveal())},
-                                         {"fingerprint", text(made.fingerprint)}}}};
+  const json::Value secret = json::Object{
+      {"apiVersion", "v1"},
+      {"kind", "Secret"},
+      {"metadata",
+       json::Object{{"name", name}, {"namespace", subject.key().ns}, {"ownerReferences", json::Array{owner}}}},
+      {"type", "gantry.dev/agent"},
+      {"data", json::Object{{"key", text(parts_.random->hex(32))},
+                            {"tls.crt", text(made.certificate)},
+                            {"tls.key", text(made.key.reveal())},
+                            {"fingerprint", text(made.fingerprint)}}}};
   try {
     co_await parts_.client.create(object::Resource::of("", "secrets"), secret, kAsServer);
   } catch (const Error& error) {  // tidy: ours already, from an attempt that was cut short

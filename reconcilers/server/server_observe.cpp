@@ -32,7 +32,8 @@ void keep_ours(const std::vector<CloudServer>& servers, const Mark& mark, CloudV
     const bool named = server.id == view.record.external_name;
     if (server.mark ? *server.mark != mark : !named) {
       if (named)
-        problem(view, "OwnedByAnother", "server \"" + server.id + "\" of gantry.dev/external-name belongs to another object");
+        problem(view, "OwnedByAnother",
+                "server \"" + server.id + "\" of gantry.dev/external-name belongs to another object");
       continue;
     }
     if (std::ranges::none_of(view.machines, [&](const auto& known) { return known.id == server.id; }))
@@ -76,8 +77,7 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   view.now = parts_.reactor.clock().wall();
   view.spec = crds::decode_server_spec(subject.json);
   view.record = record_of(subject);
-  view.wanted_from =
-      view.spec.snapshot_ref ? "snapshot:" + view.spec.snapshot_ref->name : "image:" + view.spec.image;
+  view.wanted_from = view.spec.snapshot_ref ? "snapshot:" + view.spec.snapshot_ref->name : "image:" + view.spec.image;
   view.ref = co_await parts_.accounts->of(subject.key().ns, view.spec.provider_ref->name);
   if (!view.ref.account) {
     problem(view, view.ref.problem_reason, view.ref.problem);
@@ -100,8 +100,7 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   }
   co_await observe_wish(subject, view);
   const runtime::Plan next = plan_cloud(view);
-  memory_of(subject).hurry =
-      !next.actions.empty() || (next.look_again && *next.look_again <= view.can().poll_every);
+  memory_of(subject).hurry = !next.actions.empty() || (next.look_again && *next.look_again <= view.can().poll_every);
 }
 
 // The sweep says what is there. What it does not show, although something may have been made, is asked for by its mark
@@ -137,7 +136,8 @@ Task<> ServerReconciler::observe_machines(const runtime::Subject& subject, Serve
   co_await observe_operation(subject, view);
 }
 
-// Long work that came to nothing says why only when it is asked, and it is asked only when what it was for is not there.
+// Long work that came to nothing says why only when it is asked, and it is asked only when what it was for is not
+// there.
 Task<> ServerReconciler::observe_operation(const runtime::Subject& subject, CloudView& view) {
   const auto operation = memory_of(subject).operation;
   if (!operation || view.stale) co_return;
@@ -165,8 +165,8 @@ Task<> ServerReconciler::observe_wish(const runtime::Subject& subject, CloudView
   const bool another_disk = machine && !view.record.made_from.empty() && view.record.made_from != view.wanted_from;
   const bool another_size = machine && !view.spec.size.empty() && machine->size != view.spec.size;
   const bool needed = !machine || another_disk || another_size;
-  provider::Wish wish{view.spec.size, view.region, view.spec.image, {}, 0,
-                      subject.annotation("gantry.dev/allow-retired") == "true"};
+  provider::Wish wish{
+      view.spec.size, view.region, view.spec.image, {}, 0, subject.annotation("gantry.dev/allow-retired") == "true"};
   view.image = view.spec.image;
   if (view.spec.snapshot_ref) {
     const std::string& name = view.spec.snapshot_ref->name;
@@ -177,11 +177,14 @@ Task<> ServerReconciler::observe_wish(const runtime::Subject& subject, CloudView
     const json::Value snapshot = stored ? stored->decode() : json::Value();
     const json::Value* id = snapshot.at({"status", "id"});
     view.image = id && id->is_string() ? id->as_string() : "";
-    view.snapshot_current = !machine || view.image.empty() || machine->image_id.empty() || machine->image_id == view.image;
+    view.snapshot_current =
+        !machine || view.image.empty() || machine->image_id.empty() || machine->image_id == view.image;
     if (needed && !stored)
-      problem(view, "ReferenceNotFound", "Snapshot \"" + name + "\" does not exist; this goes on by itself when it does");
+      problem(view, "ReferenceNotFound",
+              "Snapshot \"" + name + "\" does not exist; this goes on by itself when it does");
     if (needed && view.image.empty())
-      problem(view, "SnapshotNotReady", "Snapshot \"" + name + "\" has no image yet; this goes on by itself when it has");
+      problem(view, "SnapshotNotReady",
+              "Snapshot \"" + name + "\" has no image yet; this goes on by itself when it has");
     const auto& images = view.sweep->inventory.images;
     const auto image = std::ranges::find(images, view.image, &providers::CloudImage::id);
     if (image != images.end()) {
@@ -199,8 +202,8 @@ Task<> ServerReconciler::observe_wish(const runtime::Subject& subject, CloudView
   if (another_size && !another_disk) wish.image.clear();
   view.catalogue = co_await view.ref.account->catalogue();
   view.offer = provider::find_offer(*view.catalogue, view.can(), wish, view.now);
-  view.usage = provider::usage_of(view.offer.size, view.offer.monthly,
-                                  machine ? std::nullopt : view.catalogue->address_month);
+  view.usage =
+      provider::usage_of(view.offer.size, view.offer.monthly, machine ? std::nullopt : view.catalogue->address_month);
   if (machine) subtract(view.usage, *machine);
   const crds::ProviderLimits limits = view.ref.spec.limits.value_or(crds::ProviderLimits{});
   view.limit_refusal = view.ref.account->would_pass(subject.meta().uid, limits, view.usage).value_or("");

@@ -151,8 +151,14 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
   runtime::Plan plan;
   if (subject.meta().deleting || seen.where == Where::Nowhere) {
     if (seen.contact)
-      plan.actions.push_back({Verb::Delete, "contact", name_of(subject),
-                              "the agent is spoken to no more; what runs there goes on", {}, {}, false, {}});
+      plan.actions.push_back({Verb::Delete,
+                              "contact",
+                              name_of(subject),
+                              "the agent is spoken to no more; what runs there goes on",
+                              {},
+                              {},
+                              false,
+                              {}});
     if (seen.where != Where::Cloud) return plan;
     runtime::Plan rest = plan_cloud(seen.cloud);
     rest.actions.insert(rest.actions.begin(), plan.actions.begin(), plan.actions.end());
@@ -176,8 +182,14 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
 void ServerReconciler::plan_contact(const runtime::Subject& subject, const ServerSeen& seen,
                                     runtime::Plan& plan) const {
   if (!seen.kept) {
-    plan.actions.push_back({Verb::Run, "contact", name_of(subject),
-                            "the agent at " + seen.endpoint.url + " is to be spoken to", {}, {}, false, {}});
+    plan.actions.push_back({Verb::Run,
+                            "contact",
+                            name_of(subject),
+                            "the agent at " + seen.endpoint.url + " is to be spoken to",
+                            {},
+                            {},
+                            false,
+                            {}});
   } else if (seen.contact && !seen.contact->connected) {
     const Duration away = seen.now - seen.contact->silent_since;
     if (away < parts_.grace) plan.look_again = parts_.grace - away + std::chrono::milliseconds(100);
@@ -238,11 +250,11 @@ void ServerReconciler::report_agent(const ServerSeen& seen, runtime::Report& rep
     report.status["agent"]["lastSeen"] = format_time(std::chrono::floor<std::chrono::minutes>(contact.last_heard));
     report.status["capacity"] = amount(seen.health, "capacity");
     report.status["usage"] = amount(seen.health, "usage");
-    report.conditions.push_back(contact.version == parts_.version
-                                    ? Condition{"AgentCurrent", "True", "SameVersion", "version " + contact.version}
-                                    : Condition{"AgentCurrent", "False", "VersionDiffers",
-                                                "the agent is of version " + contact.version +
-                                                    ", this controller of " + parts_.version});
+    report.conditions.push_back(
+        contact.version == parts_.version
+            ? Condition{"AgentCurrent", "True", "SameVersion", "version " + contact.version}
+            : Condition{"AgentCurrent", "False", "VersionDiffers",
+                        "the agent is of version " + contact.version + ", this controller of " + parts_.version});
   }
   if (contact.connected) {
     both("True", "AgentAnswers", "the agent answers");

@@ -84,7 +84,7 @@ class ServerReconciler final : public runtime::Reconciler {
     object::Key key;
     json::Value health;
     Instant health_at{};
-    Instant acted{};  // sweeps that began before do not show what was done
+    Instant acted{};     // sweeps that began before do not show what was done
     bool hurry = false;  // something is on its way
     std::optional<providers::Operation> operation;
     Instant shutdown_at{};
@@ -99,8 +99,8 @@ class ServerReconciler final : public runtime::Reconciler {
 
   Parts parts_;
   runtime::NoReconciler others_{"Server"};
-  std::map<std::string, Memory> memory_;         // by uid
-  std::map<std::string, std::string> uid_of_;    // by "namespace/name"
+  std::map<std::string, Memory> memory_;       // by uid
+  std::map<std::string, std::string> uid_of_;  // by "namespace/name"
 };
 
 }  // namespace gantry::reconcilers::server

@@ -9,12 +9,18 @@ using providers::CloudServer;
 
 std::string_view word_of(CloudServer::State state) {
   switch (state) {
-    case CloudServer::State::Starting: return "starting";
-    case CloudServer::State::Running: return "running";
-    case CloudServer::State::Stopping: return "stopping";
-    case CloudServer::State::Off: return "off";
-    case CloudServer::State::New: return "new";
-    case CloudServer::State::Other: break;
+    case CloudServer::State::Starting:
+      return "starting";
+    case CloudServer::State::Running:
+      return "running";
+    case CloudServer::State::Stopping:
+      return "stopping";
+    case CloudServer::State::Off:
+      return "off";
+    case CloudServer::State::New:
+      return "new";
+    case CloudServer::State::Other:
+      break;
   }
   return "unknown";
 }
@@ -39,8 +45,8 @@ void ServerReconciler::report_cloud(const runtime::Subject& subject, const Serve
   if (!view.machines.empty()) {
     const CloudServer& machine = view.machines.front();
     report.status["id"] = machine.id;
-    report.status["state"] = machine.state == CloudServer::State::Other ? machine.state_text
-                                                                        : std::string(word_of(machine.state));
+    report.status["state"] =
+        machine.state == CloudServer::State::Other ? machine.state_text : std::string(word_of(machine.state));
     report.status["addresses"] = addresses_of(machine);
     if (machine.monthly) report.status["cost"]["monthly"] = to_string(*machine.monthly);
     if (machine.cpu_millis && machine.memory_bytes)
@@ -48,8 +54,9 @@ void ServerReconciler::report_cloud(const runtime::Subject& subject, const Serve
                                                {"memory", std::to_string(*machine.memory_bytes >> 20) + "Mi"},
                                                {"disk", std::to_string(machine.disk_bytes.value_or(0) >> 30) + "Gi"}};
     if (view.snapshot_used && !view.snapshot_current) {
-      report.conditions.push_back({"SnapshotCurrent", "False", "NewerSnapshot",
-                                   "Snapshot \"" + view.spec.snapshot_ref->name + "\" has a newer image than it started from"});
+      report.conditions.push_back(
+          {"SnapshotCurrent", "False", "NewerSnapshot",
+           "Snapshot \"" + view.spec.snapshot_ref->name + "\" has a newer image than it started from"});
     } else if (view.snapshot_used) {
       report.conditions.push_back({"SnapshotCurrent", "True", "SameSnapshot", ""});
     } else {
@@ -61,13 +68,14 @@ void ServerReconciler::report_cloud(const runtime::Subject& subject, const Serve
 
   if (view.machines.empty()) {
     if (plan.blocked) return not_ready("False", plan.blocked_reason, plan.blocked_message);
-    return not_ready("False", view.record.pending || view.stale ? "Creating" : "NotCreated",
-                     "there is no server yet");
+    return not_ready("False", view.record.pending || view.stale ? "Creating" : "NotCreated", "there is no server yet");
   }
   const CloudServer& machine = view.machines.front();
   if (view.deleting) return not_ready("False", "Deleting", "it is being removed");
   if (machine.state != CloudServer::State::Running)
-    return not_ready("False", "NotRunning", "the server is " + (machine.state_text.empty() ? std::string(word_of(machine.state)) : machine.state_text));
+    return not_ready(
+        "False", "NotRunning",
+        "the server is " + (machine.state_text.empty() ? std::string(word_of(machine.state)) : machine.state_text));
   if (!view.spec.agent.enabled) {
     report.withdrawn.insert(report.withdrawn.end(), {"AgentReachable", "AgentCurrent"});
     return not_ready("True", "Running", "the server runs");

@@ -18,8 +18,8 @@ namespace gantry::reconcilers::server {
 
 // What is kept on the object about its real thing, as annotations: durable before the first call is made.
 struct Record {
-  std::string external_name;             // gantry.dev/external-name
-  std::string made_from;                 // gantry.dev/made-from: what its disk began as, "image:..." or "snapshot:..."
+  std::string external_name;  // gantry.dev/external-name
+  std::string made_from;      // gantry.dev/made-from: what its disk began as, "image:..." or "snapshot:..."
   std::optional<provider::Pending> pending;  // a call that makes it may have been sent, with this token
   // It was named by the user, and nothing of ours has touched it.
   bool to_adopt() const { return !external_name.empty() && made_from.empty() && !pending; }
@@ -57,7 +57,7 @@ struct CloudView {
   bool snapshot_used = false;
   bool wants_firewall = false;
   std::vector<providers::FirewallRule> rules;
-  bool needs_secret = false;     // that holds the agent's key and certificate
+  bool needs_secret = false;  // that holds the agent's key and certificate
   bool secret_ready = false;
   bool shutdown_overdue = false;  // it was asked to shut down, and did not
   Duration brake{};

@@ -7,10 +7,10 @@
 namespace gantry::reconcilers::snapshot {
 namespace {
 
+using provider::block;
 using providers::CloudImage;
 using providers::CloudServer;
 using runtime::Action;
-using provider::block;
 using runtime::Plan;
 using Verb = Action::Verb;
 
@@ -18,7 +18,8 @@ constexpr Duration kWhileBuilding = std::chrono::seconds(10);
 
 void step(Plan& plan, Verb verb, std::string type, std::string target, std::string reason, json::Value after = {},
           bool destructive = false) {
-  provider::add_step(plan, verb, std::move(type), std::move(target), {std::move(reason), {}, std::move(after), destructive});
+  provider::add_step(plan, verb, std::move(type), std::move(target),
+                     {std::move(reason), {}, std::move(after), destructive});
 }
 
 std::optional<Duration> still_invisible(const SnapshotView& view, std::string_view what) {
@@ -29,8 +30,10 @@ std::optional<Duration> still_invisible(const SnapshotView& view, std::string_vi
 void plan_removal(const SnapshotView& view, Plan& plan) {
   if (!view.ref.account) {
     if (view.external_name.empty() && !view.pending) return;
-    block(plan, view.problem_reason, view.problem + "; without it the images cannot be removed there (or annotate "
-                                                    "gantry.dev/deletion-policy: Retain to leave them)");
+    block(plan, view.problem_reason,
+          view.problem +
+              "; without it the images cannot be removed there (or annotate "
+              "gantry.dev/deletion-policy: Retain to leave them)");
     return;
   }
   if (view.stale) {
@@ -65,7 +68,8 @@ void plan_with_builder(const SnapshotView& view, const CloudServer& builder, Pla
     if (const auto wait = still_invisible(view, "image-")) {
       plan.look_again = *wait;
     } else {
-      step(plan, Verb::Create, "image", builder.id, "what was to be built is built", json::Object{{"content", view.content}});
+      step(plan, Verb::Create, "image", builder.id, "what was to be built is built",
+           json::Object{{"content", view.content}});
       step(plan, Verb::Delete, "builder", builder.id, "it is not needed once there is an image");
     }
   } else {
@@ -83,7 +87,8 @@ void plan_from_server(const SnapshotView& view, Plan& plan) {
     block(plan, "ServerRuns", "spec.from.serverRef: this provider takes images only of servers that are off");
     plan.look_again = std::chrono::minutes(1);
   } else {
-    step(plan, Verb::Create, "image", server.id, "an image of that Server is wanted", json::Object{{"content", view.content}});
+    step(plan, Verb::Create, "image", server.id, "an image of that Server is wanted",
+         json::Object{{"content", view.content}});
   }
 }
 
@@ -96,7 +101,8 @@ void plan_build(const SnapshotView& view, Plan& plan) {
   const CloudServer* mine = nullptr;
   for (const auto& builder : view.builders) {
     const bool right = builder.name == builder_name(view) && !mine;
-    const bool late = builder.created + kBuildTime <= view.now && builder.state != CloudServer::State::Off && !builder.busy;
+    const bool late =
+        builder.created + kBuildTime <= view.now && builder.state != CloudServer::State::Off && !builder.busy;
     if (right && !late) {
       mine = &builder;
     } else if (builder.busy) {
@@ -148,7 +154,8 @@ void plan_keep(const SnapshotView& view, const CloudImage& image, Plan& plan) {
   }
   // A second image of the same content: one of two calls of which the first one's answer was lost.
   for (const auto& other : view.images) {
-    if (other.id != image.id && other.content == image.content && other.state != CloudImage::State::Making && !other.busy)
+    if (other.id != image.id && other.content == image.content && other.state != CloudImage::State::Making &&
+        !other.busy)
       step(plan, Verb::Delete, "image", other.id, "a twin: two were made where one was meant");
   }
   if (image.busy) {
@@ -164,7 +171,8 @@ void plan_keep(const SnapshotView& view, const CloudImage& image, Plan& plan) {
   for (const auto& other : view.images) {
     if (other.content == image.content || other.busy) continue;
     if (++kept > view.spec.retain)
-      step(plan, Verb::Delete, "image", other.id, "spec.retain keeps " + std::to_string(view.spec.retain) + " older ones", {}, true);
+      step(plan, Verb::Delete, "image", other.id,
+           "spec.retain keeps " + std::to_string(view.spec.retain) + " older ones", {}, true);
   }
   if (plan.actions.empty() && view.due) plan.look_again = *view.due - view.now + std::chrono::seconds(1);
 }
@@ -181,9 +189,8 @@ const CloudImage* SnapshotView::wanted() const {
 }
 
 bool SnapshotView::in_all_regions(const CloudImage& candidate) const {
-  return std::ranges::all_of(regions, [&](const auto& one) {
-    return std::ranges::find(candidate.regions, one) != candidate.regions.end();
-  });
+  return std::ranges::all_of(
+      regions, [&](const auto& one) { return std::ranges::find(candidate.regions, one) != candidate.regions.end(); });
 }
 
 const CloudImage* SnapshotView::usable() const {

@@ -27,8 +27,8 @@ struct SnapshotView final : runtime::Seen {
 
   // What it is made of, as 24 hex digits; an image's `content` is that and what its schedule adds.
   std::string recipe;
-  std::string content;  // wanted now
-  std::optional<WallTime> due;  // when the schedule wants the next one
+  std::string content;                           // wanted now
+  std::optional<WallTime> due;                   // when the schedule wants the next one
   std::vector<providers::CloudImage> images;     // ours, newest first
   std::vector<providers::CloudServer> builders;  // ours, oldest first
   std::optional<providers::CloudServer> source;  // spec.from.serverRef: the image is taken of that one

@@ -74,8 +74,7 @@ Task<runtime::SeenPtr> SnapshotReconciler::observe(const runtime::Subject& subje
     co_await observe_builder(subject, view);
   }
   const runtime::Plan next = plan_snapshot(view);
-  memory_of(subject).hurry =
-      !next.actions.empty() || (next.look_again && *next.look_again <= std::chrono::seconds(10));
+  memory_of(subject).hurry = !next.actions.empty() || (next.look_again && *next.look_again <= std::chrono::seconds(10));
   co_return seen;
 }
 
@@ -98,7 +97,8 @@ Task<> SnapshotReconciler::observe_account(const runtime::Subject& subject, Snap
   // Before it is believed that there is nothing although something was made, or may have been: what one listing leaves
   // out is asked for by its mark.
   const bool made = view.pending || !view.external_name.empty();
-  if (made && !view.stale && view.images.empty()) view.images = co_await account->provider().images_of(image_mark(subject));
+  if (made && !view.stale && view.images.empty())
+    view.images = co_await account->provider().images_of(image_mark(subject));
   if (made && !view.stale && view.builders.empty() && (view.deleting || view.is_pending("builder-")))
     view.builders = co_await account->provider().servers_of(builder_mark(subject));
   std::ranges::sort(view.images, [](const CloudImage& a, const CloudImage& b) {
@@ -119,9 +119,11 @@ Task<> SnapshotReconciler::observe_base(const runtime::Subject& subject, Snapsho
     view.own_image = true;
     view.image = id && id->is_string() ? id->as_string() : "";
     if (!base) {
-      problem(view, "ReferenceNotFound", "Snapshot \"" + name + "\" does not exist; this goes on by itself when it does");
+      problem(view, "ReferenceNotFound",
+              "Snapshot \"" + name + "\" does not exist; this goes on by itself when it does");
     } else if (view.image.empty()) {
-      problem(view, "SnapshotNotReady", "Snapshot \"" + name + "\" has no image yet; this goes on by itself when it has");
+      problem(view, "SnapshotNotReady",
+              "Snapshot \"" + name + "\" has no image yet; this goes on by itself when it has");
     }
   } else if (view.spec.from.server_ref) {
     const std::string& name = view.spec.from.server_ref->name;
@@ -185,7 +187,8 @@ Task<> SnapshotReconciler::observe_builder(const runtime::Subject& subject, Snap
     }
   }
   if (!to_build) co_return;
-  view.region = view.spec.builder && !view.spec.builder->region.empty() ? view.spec.builder->region : view.ref.spec.region;
+  view.region =
+      view.spec.builder && !view.spec.builder->region.empty() ? view.spec.builder->region : view.ref.spec.region;
   if (view.spec.builder) view.size = view.spec.builder->size;
   if (view.size.empty()) {
     std::optional<std::int64_t> least;
@@ -198,12 +201,13 @@ Task<> SnapshotReconciler::observe_builder(const runtime::Subject& subject, Snap
       }
     }
   }
-  provider::Wish wish{view.size, view.region, view.own_image ? "" : view.image, {}, 0,
-                      subject.annotation("gantry.dev/allow-retired") == "true"};
+  provider::Wish wish{view.size, view.region, view.own_image ? "" : view.image,
+                      {},        0,           subject.annotation("gantry.dev/allow-retired") == "true"};
   view.offer = provider::find_offer(*catalogue, view.can(), wish, view.now);
   view.usage = provider::usage_of(view.offer.size, view.offer.monthly, catalogue->address_month);
   view.limit_refusal =
-      view.ref.account->would_pass(subject.meta().uid, view.ref.spec.limits.value_or(crds::ProviderLimits{}), view.usage)
+      view.ref.account
+          ->would_pass(subject.meta().uid, view.ref.spec.limits.value_or(crds::ProviderLimits{}), view.usage)
           .value_or("");
 }
 
@@ -211,12 +215,13 @@ runtime::Plan SnapshotReconciler::plan(const runtime::Subject&, const runtime::S
   return plan_snapshot(static_cast<const SnapshotView&>(seen));
 }
 
-Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::Seen& seen, const runtime::Action& action,
-                               runtime::Notes& notes) {
+Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::Seen& seen,
+                               const runtime::Action& action, runtime::Notes& notes) {
   const auto& view = static_cast<const SnapshotView&>(seen);
   providers::Provider& cloud = view.ref.account->provider();
   if (action.type == "record")
-    co_return co_await annotate(subject, {{"gantry.dev/external-name", action.target}, {"gantry.dev/create-pending", nullptr}});
+    co_return co_await annotate(subject,
+                                {{"gantry.dev/external-name", action.target}, {"gantry.dev/create-pending", nullptr}});
   if (action.type == "builder" && action.verb == Verb::Create) co_return co_await create_builder(subject, view, notes);
   if (action.type == "image" && action.verb == Verb::Create)
     co_return co_await create_image(subject, view, action.target, notes);
@@ -224,8 +229,8 @@ Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::S
   try {
     if (action.type == "builder") {
       const auto builder = std::ranges::find(view.builders, action.target, &CloudServer::id);
-      const bool failed = builder != view.builders.end() && builder->state != CloudServer::State::Off && !view.deleting &&
-                          !view.wanted() && builder->created + kBuildTime <= view.now;
+      const bool failed = builder != view.builders.end() && builder->state != CloudServer::State::Off &&
+                          !view.deleting && !view.wanted() && builder->created + kBuildTime <= view.now;
       if (failed) {
         memory_of(subject).failed_at = parts_.reactor.now();
         memory_of(subject).failure = action.reason;

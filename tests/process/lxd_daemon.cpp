@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Busybox, curl, and of the C library what every machine has; its first start asks for an address and then does what the user
-// data says, as cloud-init would.
+// Busybox, curl, and of the C library what every machine has; its first start asks for an address and then does what
+// the user data says, as cloud-init would.
 constexpr const char* kMakeImage = R"sh(
 set -eu
 cd "$1"
@@ -82,8 +82,11 @@ LxdDaemon::LxdDaemon() {
   run({"chmod", "711", folder_.path()});  // a container's root is nobody here, and has to get through
   daemon_ = std::make_unique<Background>(std::vector<std::string>{"lxd", "--group", "root"}, folder_ / "lxd.log",
                                          std::map<std::string, std::string>{{"LXD_DIR", data}});
-  if (!eventually([&] { return run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0; }, 60s))
+  if (!eventually([&] { return run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0; },
+                  60s))
     throw std::runtime_error("lxd does not come up: " + read(folder_ / "lxd.log"));
+  // To squeeze an image takes longer than all the rest.
+  call("PATCH", "/1.0", R"({"config":{"images.compression_algorithm":"none"}})");
   call("POST", "/1.0/storage-pools", R"({"name":"pool","driver":"dir"})");
   call("POST", "/1.0/networks",
        R"({"name":")" + bridge_ + R"(","config":{"ipv4.address":")" + host_address_ +
@@ -165,7 +168,8 @@ std::size_t LxdDaemon::images_of_ours() const {
 }
 
 std::string LxdDaemon::read_file(const std::string& instance, const std::string& path) const {
-  const Outcome got = run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0/instances/" + instance + "/files?path=" + path});
+  const Outcome got =
+      run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0/instances/" + instance + "/files?path=" + path});
   return got.exit_code == 0 ? got.out : "";
 }
 

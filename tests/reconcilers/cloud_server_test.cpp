@@ -55,8 +55,9 @@ TEST(CloudServer, ARetiredSizeIsNamedWithItsEndAndTheNearest) {
             "(2 vCPU, 4 GB, 40 GB, 3.49 EUR a month). Set it, or annotate gantry.dev/allow-retired");
   house.server("web-2", "size: cx23, image: debian-10");
   house.world.advance(1min);
-  EXPECT_THAT(house.world.message("Server/web-2", "Synced"),
-              HasSubstr("spec.image: \"debian-10\" can no longer be had (retired 2026-01-01); the nearest is \"debian-12\""));
+  EXPECT_THAT(
+      house.world.message("Server/web-2", "Synced"),
+      HasSubstr("spec.image: \"debian-10\" can no longer be had (retired 2026-01-01); the nearest is \"debian-12\""));
   EXPECT_THAT(house.cloud.log, IsEmpty());
   house.world.patch("Server/web-1", R"({"spec":{"size":"cx23"}})");
   house.world.advance(1min);
@@ -71,9 +72,10 @@ TEST(CloudServer, ABudgetIsKeptOverTheWholeAccountAndTheSumIsShown) {
   house.server("web-1");
   house.world.advance(2min);
   EXPECT_EQ(house.state("Server/web-1", "Synced"), "False/LimitExceeded");
-  EXPECT_EQ(house.world.message("Server/web-1", "Synced"),
-            "spec.limits.monthlyCost of the Provider would be passed: 17.49 EUR there + 3.49 EUR for this = 20.98 EUR a "
-            "month, and 20.00 EUR is the limit");
+  EXPECT_EQ(
+      house.world.message("Server/web-1", "Synced"),
+      "spec.limits.monthlyCost of the Provider would be passed: 17.49 EUR there + 3.49 EUR for this = 20.98 EUR a "
+      "month, and 20.00 EUR is the limit");
   EXPECT_THAT(house.cloud.log, IsEmpty());
   EXPECT_EQ(house.world.get("Provider/cloud").at({"status", "usage", "monthlyCost"})->as_string(), "17.49 EUR");
   house.limit(R"({"monthlyCost":"21 EUR"})");
@@ -126,7 +128,9 @@ TEST(CloudServer, AtRestOneSweepAMinuteIsAllThatIsAsked) {
 
 TEST(CloudServer, WhatSomebodyElseChangesIsMended) {
   CloudWorld house;
-  house.server("web-1", "size: cx23, image: debian-12, firewall: {inbound: [{protocol: tcp, ports: '443,80', from: [0.0.0.0/0]}]}");
+  house.server(
+      "web-1",
+      "size: cx23, image: debian-12, firewall: {inbound: [{protocol: tcp, ports: '443,80', from: [0.0.0.0/0]}]}");
   house.world.advance(2min);
   ASSERT_EQ(house.state("Server/web-1", "Ready"), "True/Running");
   ASSERT_THAT(house.cloud.firewalls, SizeIs(1));

@@ -23,8 +23,7 @@ class CloudWorld {
  public:
   // count: whose calls have numbers, as FaultPlan::only; from the very first one on.
   explicit CloudWorld(world::WorldOptions options = {}, const std::string& count = {})
-      : world(with_setup(std::move(options))),
-        cloud(*(sky_ = std::make_unique<MemoryCloud>(world.clock))) {
+      : world(with_setup(std::move(options))), cloud(*(sky_ = std::make_unique<MemoryCloud>(world.clock))) {
     world.faults.only = count;
     world.restart();
     world.apply(R"(
@@ -47,9 +46,7 @@ spec: {type: hetzner, region: fsn1}
     world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: " + name +
                 "}\nspec: {providerRef: {name: cloud}, " + spec + "}\n");
   }
-  void limit(const std::string& limits) {
-    world.patch("Provider/cloud", R"({"spec":{"limits":)" + limits + "}}");
-  }
+  void limit(const std::string& limits) { world.patch("Provider/cloud", R"({"spec":{"limits":)" + limits + "}}"); }
   // What would be done if the object were so.
   std::string plan(const std::string& name, const json::Value& desired) {
     return json::dump(world.run(world.plane().plan({{world.key(name), world.find(name), desired}})).front());
@@ -85,13 +82,10 @@ spec: {type: hetzner, region: fsn1}
   // As the registry does it.
   void serve(world::World& house, world::Process& process) {
     auto accounts = std::make_shared<provider::Accounts>(
-        process.client,
-        providers::ProviderParts{house.reactor, house.blocking, house.random, network},
-        provider::Accounts::Factories{{"hetzner",
-                                       [this, &process](const providers::ProviderParts&,
-                                                        const providers::ProviderSettings&) {
-                                         return connect(cloud, process.line);
-                                       }}},
+        process.client, providers::ProviderParts{house.reactor, house.blocking, house.random, network},
+        provider::Accounts::Factories{
+            {"hetzner", [this, &process](const providers::ProviderParts&,
+                                         const providers::ProviderSettings&) { return connect(cloud, process.line); }}},
         account_options);
     // What they share lives as long as they do.
     const auto keep = [&](const std::shared_ptr<runtime::Reconciler>& reconciler) {

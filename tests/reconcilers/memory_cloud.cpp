@@ -12,9 +12,9 @@ using State = CloudServer::State;
 
 SizeOffer size(const std::string& name, int cpus, int gib, int disk, const std::string& price,
                std::optional<WallTime> ends = {}) {
-  SizeOffer offer{name, "", cpus, static_cast<std::int64_t>(gib) << 30, static_cast<std::int64_t>(disk) << 30, "x86_64", {}, {}};
-  for (const char* region : {"fsn1", "nbg1"})
-    offer.places.push_back({region, money_of(price, "EUR"), {}, ends, true});
+  SizeOffer offer{name,     "", cpus, static_cast<std::int64_t>(gib) << 30, static_cast<std::int64_t>(disk) << 30,
+                  "x86_64", {}, {}};
+  for (const char* region : {"fsn1", "nbg1"}) offer.places.push_back({region, money_of(price, "EUR"), {}, ends, true});
   return offer;
 }
 

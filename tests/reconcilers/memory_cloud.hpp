@@ -1,6 +1,6 @@
-// A cloud that exists only in a test, behind the real seam: stateful, slow, forgetful for a moment about what it has just
-// made, and it does not stop anybody from making a twin, so that a test can see one. It outlives every controller; each
-// controller's calls pass its Lifeline.
+// A cloud that exists only in a test, behind the real seam: stateful, slow, forgetful for a moment about what it has
+// just made, and it does not stop anybody from making a twin, so that a test can see one. It outlives every controller;
+// each controller's calls pass its Lifeline.
 #pragma once
 
 #include <deque>
@@ -22,7 +22,7 @@ struct MemoryCloud {
   Duration removal = std::chrono::seconds(4);
   Duration action = std::chrono::seconds(6);
   Duration imaging = std::chrono::seconds(40);
-  Duration build = std::chrono::minutes(3);  // of a builder, until it goes off by itself
+  Duration build = std::chrono::minutes(3);   // of a builder, until it goes off by itself
   Duration hidden = std::chrono::seconds(5);  // a new server is not listed for so long
   bool builds_fail = false;                   // then a builder never goes off
   bool starts_itself = true;                  // else a server that was made waits to be started
@@ -43,7 +43,7 @@ struct MemoryCloud {
     Instant made{};
     Instant busy_until{};
     providers::CloudServer::State next = providers::CloudServer::State::Running;  // once it is not busy
-    bool builds = false;  // it goes off by itself
+    bool builds = false;                                                          // it goes off by itself
     Instant off_at{};
     bool built = false;
     bool going = false;
@@ -64,7 +64,7 @@ struct MemoryCloud {
   std::string add_stranger(const std::string& name, const std::string& size);
   // Brings everything up to now.
   void pass_time();
-  std::vector<std::string> names();         // of servers, sorted; those on their way out left out
+  std::vector<std::string> names();           // of servers, sorted; those on their way out left out
   std::vector<std::string> image_contents();  // of those that are ours, sorted
   Machine* find(const std::string& name);
 

@@ -1,6 +1,6 @@
 // Goal: a Snapshot is built once by a machine that does not stay, is where it is wanted, and is built anew when what it
-// is made of changes; wherever that is cut off, no builder and no second image is left. Method: as cloud_server_test and
-// cloud_faults_test.
+// is made of changes; wherever that is cut off, no builder and no second image is left. Method: as cloud_server_test
+// and cloud_faults_test.
 #include "tests/reconcilers/cloud_world.hpp"
 
 namespace gantry::reconcilers {
@@ -76,7 +76,8 @@ TEST(Snapshot, ANewAgentMakesItStaleAndTheOldImageServesUntilThereIsANewOne) {
   ASSERT_NE(first, "");
   for (const char* version : {"1.2.4", "1.2.5"}) {
     house.agent_source.version = version;
-    house.world.patch("Snapshot/base", R"({"metadata":{"annotations":{"gantry.dev/reconcile-at":")" + std::string(version) + R"("}}})");
+    house.world.patch("Snapshot/base",
+                      R"({"metadata":{"annotations":{"gantry.dev/reconcile-at":")" + std::string(version) + R"("}}})");
     house.world.advance(1min);
     EXPECT_EQ(house.state("Snapshot/base", "Current"), "False/Stale");
     EXPECT_EQ(house.world.condition("Snapshot/base", "Ready"), "True");
@@ -97,9 +98,11 @@ TEST(Snapshot, IsBuiltAgainWhenItsScheduleSaysSo) {
   house.world.advance(2h);
   EXPECT_NE(id_of(house, "Snapshot/base"), first);
   EXPECT_THAT(house.cloud.images, SizeIs(1));
-  const auto builds = std::ranges::count_if(house.cloud.log, [](const auto& line) { return line.starts_with("image "); });
+  const auto builds =
+      std::ranges::count_if(house.cloud.log, [](const auto& line) { return line.starts_with("image "); });
   house.world.advance(48h);
-  EXPECT_EQ(std::ranges::count_if(house.cloud.log, [](const auto& line) { return line.starts_with("image "); }), builds);
+  EXPECT_EQ(std::ranges::count_if(house.cloud.log, [](const auto& line) { return line.starts_with("image "); }),
+            builds);
 }
 
 TEST(Snapshot, WhatIsBuiltOnItFollowsItAndServersStartFromIt) {

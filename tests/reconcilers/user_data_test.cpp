@@ -33,7 +33,12 @@ std::string sh(const std::string& script, const std::string& flags) {
 }
 
 AgentSetup setup() {
-  return {{"https://10.0.0.1:6443/agent/abc.tar.gz", "abc", "1.2.3", false}, 9999, false, Secret("it's a key"), "CERT", Secret("PRIVATE")};
+  return {{"https://10.0.0.1:6443/agent/abc.tar.gz", "abc", "1.2.3", false},
+          9999,
+          false,
+          Secret("it's a key"),
+          "CERT",
+          Secret("PRIVATE")};
 }
 
 TEST(UserData, EveryScriptIsOneThatAShellCanRead) {
@@ -61,7 +66,8 @@ TEST(UserData, AnythingElseOfCloudInitTravelsInItsArchive) {
   const std::string mime = merge_user_data({agent_script(setup()), "#cloud-config\npackages: [git]\n"});
   EXPECT_THAT(mime, StartsWith("Content-Type: multipart/mixed; boundary="));
   EXPECT_THAT(mime, HasSubstr("Content-Type: text/x-shellscript; charset=\"utf-8\"\n\n#!/bin/sh\n"));
-  EXPECT_THAT(mime, HasSubstr("Content-Type: text/cloud-config; charset=\"utf-8\"\n\n#cloud-config\npackages: [git]\n"));
+  EXPECT_THAT(mime,
+              HasSubstr("Content-Type: text/cloud-config; charset=\"utf-8\"\n\n#cloud-config\npackages: [git]\n"));
   EXPECT_THROW(merge_user_data({agent_script(setup()), "hello"}), Error);
   EXPECT_THROW(merge_user_data({agent_script(setup()), "#cloud-config\n# --==gantry-user-data==\n"}), Error);
 }
@@ -79,8 +85,10 @@ TEST(FirewallRules, AreWrittenAsProvidersCompareThem) {
               ElementsAre(FirewallRule{"tcp", 80, 80, {"0.0.0.0/0", "10.0.0.5/32", "fd00::1/128"}},
                           FirewallRule{"tcp", 443, 443, {"0.0.0.0/0", "10.0.0.5/32", "fd00::1/128"}},
                           FirewallRule{"tcp", 8000, 8010, {"0.0.0.0/0", "10.0.0.5/32", "fd00::1/128"}}));
-  EXPECT_THAT(server::firewall_rules(with_rule("", {"0.0.0.0/0"})), ElementsAre(FirewallRule{"tcp", 1, 65535, {"0.0.0.0/0"}}));
-  EXPECT_THAT(server::firewall_rules(with_rule("22", {}, true)), ElementsAre(FirewallRule{"tcp", 9999, 9999, {"0.0.0.0/0", "::/0"}}))
+  EXPECT_THAT(server::firewall_rules(with_rule("", {"0.0.0.0/0"})),
+              ElementsAre(FirewallRule{"tcp", 1, 65535, {"0.0.0.0/0"}}));
+  EXPECT_THAT(server::firewall_rules(with_rule("22", {}, true)),
+              ElementsAre(FirewallRule{"tcp", 9999, 9999, {"0.0.0.0/0", "::/0"}}))
       << "the agent is reached, whatever else is not";
   for (const char* bad : {"0", "65536", "80-79", "99999999999"})
     EXPECT_THROW(server::firewall_rules(with_rule(bad, {"0.0.0.0/0"})), Error) << bad;
