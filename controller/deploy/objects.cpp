@@ -81,7 +81,7 @@ object::Key key_of(std::string_view plural, const std::string& ns, const std::st
 }
 
 std::vector<Declared> objects_of(const DeployRequest& request, const std::string& ns, const Places& places,
-                                 const std::string& code) {
+                                 const std::string& code, const std::string& run) {
   std::vector<Declared> objects;
   if (!request.git_token.empty())
     objects.push_back(secret(request.app() + "-git", ns, {{"token", base64_encode(request.git_token.reveal())}}));
@@ -94,8 +94,9 @@ std::vector<Declared> objects_of(const DeployRequest& request, const std::string
     objects.push_back(server_of(name, ns, places.snapshot, request.region, request.size, request.tags));
   json::Object labels = labels_of(request.tags);
   if (!request.environment.empty()) labels.set("environment", request.environment);
-  objects.push_back(
-      ours("apps", "App", metadata(request.app(), ns, std::move(labels)), app_spec(request, places, code)));
+  json::Object meta = metadata(request.app(), ns, std::move(labels));
+  meta.set("annotations", json::Object{{"gantry.dev/reconcile-at", run}});
+  objects.push_back(ours("apps", "App", std::move(meta), app_spec(request, places, code)));
   return objects;
 }
 

@@ -26,9 +26,10 @@ struct Places {
   std::string snapshot;  // the Snapshot that the fresh ones start from
 };
 
-// In the order in which they are to be applied: Secrets, Servers, the App. code: digest of the uploaded code.
+// In the order in which they are to be applied: Secrets, Servers, the App. code: digest of the uploaded code. run: that
+// it is looked at anew, for what no field of its own shows: another value in a Secret, another commit behind a branch.
 std::vector<Declared> objects_of(const DeployRequest& request, const std::string& ns, const Places& places,
-                                 const std::string& code);
+                                 const std::string& code, const std::string& run);
 
 Declared snapshot_of(const ImageBuild& build, const std::string& ns);
 Declared server_of(const std::string& name, const std::string& ns, const std::string& snapshot,

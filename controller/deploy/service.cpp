@@ -115,7 +115,7 @@ Task<> Service::deploy_steps(EventLog& log, DeployRequest request, std::string n
     digest = co_await parts_.keep_code(std::move(request.code));
     log.say("📦 Code received", {{"step", "upload"}, {"digest", digest}});
   }
-  const auto objects = objects_of(request, ns, places, digest);
+  const auto objects = objects_of(request, ns, places, digest, log.id());
   co_await apply(log, objects);
   std::vector<object::Key> keys;
   for (const auto& name : places.fresh) keys.push_back(key_of("servers", ns, name));

@@ -66,7 +66,8 @@ std::string progress_text(const json::Value& object) {
 
 std::optional<bool> app_is_over(const json::Value& app) {
   const json::Value* ready = said_of(app, "Ready");
-  if (!ready) return std::nullopt;
+  const std::string asked = part(part(app, "metadata"), "annotations").string_or("gantry.dev/reconcile-at");
+  if (!ready || status_of(app).string_or("lastHandledReconcileAt") != asked) return std::nullopt;
   if (ready->string_or("status") == "True") return true;
   return cli::waiting_helps(ready->string_or("reason")) ? std::nullopt : std::optional(false);
 }

@@ -108,6 +108,8 @@ class DeployApi : public ::testing::Test {
                                         {"lastTransitionTime", "2026-11-21T10:00:00Z"}});
     status.set("observedGeneration", object.at({"metadata", "generation"})->as_int());
     status.set("conditions", std::move(conditions));
+    if (const json::Value* asked = object.at({"metadata", "annotations", "gantry.dev/reconcile-at"}))
+      status.set("lastHandledReconcileAt", *asked);
     world.run(
         world.user().patch_status(world.key(name), api::PatchType::Merge, json::Object{{"status", std::move(status)}}));
   }
@@ -244,6 +246,21 @@ TEST_F(DeployApi, AFailureIsToldAndEndsTheStreamWithOneDone) {
   EXPECT_EQ(unknown.back().string_or("type"), "done");
   EXPECT_FALSE(unknown.back().bool_or("success", true));
   EXPECT_THAT(unknown.back().string_or("error"), HasSubstr("192.0.2.77"));
+}
+
+TEST_F(DeployApi, WhatWasSaidBeforeIsNoAnswerToTheNextDeploy) {
+  json::Object body = image_deploy();
+  body.set("env_vars", json::Object{{"VERSION", "one"}});
+  const auto first = ask("POST", "/infra/deploy", body);
+  world.advance(1s);
+  say("App/myapp", "AllReplicasReady", "");
+  read(*first.stream);
+  // Only a Secret's value differs: the App's own fields are as before, and so is what is said of it.
+  body.set("env_vars", json::Object{{"VERSION", "two"}});
+  const auto second = ask("POST", "/infra/deploy", body);
+  EXPECT_THAT(read(*second.stream, 10s), Not(HasSubstr(R"("type":"done")")));
+  say("App/myapp", "AllReplicasReady", "");
+  EXPECT_THAT(read(*second.stream), HasSubstr(R"("success":true)"));
 }
 
 TEST_F(DeployApi, ADeployThatNeverEndsIsEnded) {
