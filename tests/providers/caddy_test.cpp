@@ -381,8 +381,8 @@ TEST_F(CaddyRouterTest, OfTwoAppsThatAskForTheSameRouteTheOlderOneHasIt) {
     }
     return "";
   };
-  std::vector<std::string> told;
-  router->on_change([&](const std::string& uid) { told.push_back(uid); });
+  const auto told = std::make_shared<std::vector<std::string>>();  // the router tells on, when this test's locals are gone
+  router->on_change([told](const std::string& uid) { told->push_back(uid); });
   const AppRoutes young = asks("u1", 200s, a);
   const AppRoutes old = asks("u2", 100s, b);
   EXPECT_EQ(refusal(young), "");
@@ -390,13 +390,13 @@ TEST_F(CaddyRouterTest, OfTwoAppsThatAskForTheSameRouteTheOlderOneHasIt) {
   EXPECT_EQ(refusal(old), "") << "served later, and older";
   EXPECT_EQ(get("a.test"), "b");
   EXPECT_EQ(get("u1.test"), "a") << "what nobody disputes stays";
-  EXPECT_THAT(told, testing::Contains("u1"));
+  EXPECT_THAT(*told, testing::Contains("u1"));
   EXPECT_THAT(refusal(young), AllOf(HasSubstr("App default/u2, which is older"), HasSubstr("a.test/")));
   EXPECT_THAT(seen("u1").problem, HasSubstr("which is older"));
   EXPECT_EQ(get("a.test"), "b");
-  told.clear();
+  told->clear();
   await(router->remove("u2"));
-  EXPECT_THAT(told, testing::Contains("u1")) << "the way is free";
+  EXPECT_THAT(*told, testing::Contains("u1")) << "the way is free";
   EXPECT_EQ(refusal(young), "");
   EXPECT_EQ(get("a.test"), "a");
 }
