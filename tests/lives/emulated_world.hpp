@@ -30,7 +30,10 @@ class MortalTransport final : public http::Transport {
 template <class Vendor>
 class EmulatedWorld {
  public:
-  explicit EmulatedWorld(world::WorldOptions options) : world(with_setup(std::move(options))), vendor(world.reactor) {
+  explicit EmulatedWorld(world::WorldOptions options)
+      : world(with_setup(std::move(options))),
+        vendor(*(vendor_ = std::make_unique<typename Vendor::Emulator>(world.reactor))) {
+    network_ = std::make_unique<emulators::EmulatorTransport>(vendor);
     world.restart();
     world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: " + vendor.token +
                 "}\n---\napiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: cloud}\n"
@@ -51,9 +54,15 @@ class EmulatedWorld {
 
   reconcilers::provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3"};
   reconcilers::AgentDirectory hosts;
+
+ private:
+  // Made after the world, whose time they have, and gone after it: its end lets calls under way finish.
+  std::unique_ptr<typename Vendor::Emulator> vendor_;
+  std::unique_ptr<emulators::EmulatorTransport> network_;
+
+ public:
   world::World world;
-  typename Vendor::Emulator vendor;
-  emulators::EmulatorTransport network{vendor};
+  typename Vendor::Emulator& vendor;
 
  private:
   world::WorldOptions with_setup(world::WorldOptions options) {
@@ -67,7 +76,7 @@ class EmulatedWorld {
     namespace provider = reconcilers::provider;
     using reconcilers::server::ServerReconciler;
     using reconcilers::snapshot::SnapshotReconciler;
-    auto line = std::make_shared<MortalTransport>(network, process.line);
+    auto line = std::make_shared<MortalTransport>(*network_, process.line);
     auto accounts = std::make_shared<provider::Accounts>(
         process.client, providers::ProviderParts{house.reactor, house.blocking, house.random, *line},
         provider::Accounts::Factories{

@@ -87,7 +87,7 @@ TYPED_TEST(Lives, AWholeLifeWithoutFaults) {
 }
 
 TYPED_TEST(Lives, AnyFaultsByChanceEndInWhatIsDeclared) {
-  const std::uint64_t first = number_from_environment("GANTRY_SEED", system_random().next() >> 16);
+  const std::uint64_t first = number_from_environment("GANTRY_SEED", 1);
   const std::uint64_t count = number_from_environment("GANTRY_SEEDS", 10);
   std::cout << "seeds from " << first << ", " << count << " of them\n";
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
