@@ -330,11 +330,11 @@ TEST_F(RemoteHostTest, ASetOfHostsIsOneHost) {
   LocalHost here(machine.reactor, machine.blocking,
                  LocalHost::Options{.folder = here_folder.path(), .docker_socket = here_folder / "none"});
   machine.await(here.open());
+  std::vector<std::string> told;
   HostSet set(
       machine.reactor, machine.blocking, system_random(), here,
       [](providers::ProbeSpec) -> Task<providers::ProbeResult> { co_return providers::ProbeResult{.healthy = true}; },
       quick());
-  std::vector<std::string> told;
   set.on_change([&](const std::string& owner) { told.push_back(owner); });
   ErrorCode code{};
   auto there_spec = shell("exec sleep 1000", "there-1");

@@ -19,7 +19,7 @@ std::string wanted_rows() {
 
 TEST(Conformance, EveryRowOfTheSuiteWithEveryKubectl) {
   const auto kubectls = find_kubectls();
-  if (kubectls.empty()) GTEST_SKIP() << "there is no kubectl on this machine";
+  if (kubectls.empty()) GTEST_SKIP() << "there is no kubectl of 1.27 or newer on this machine";
   const auto rows = read_rows(GANTRY_SOURCE_DIR "/tests/conformance/rows.yaml");
   ASSERT_GT(rows.size(), 150u);
   process::Controller controller;

@@ -159,6 +159,9 @@ std::vector<Row> read_rows(const std::string& path) {
   return rows;
 }
 
+// The rows say what kubectl 1.27 to 1.33 send and print.
+constexpr int kOldestMinor = 27;
+
 std::vector<Kubectl> find_kubectls() {
   std::vector<std::string> programs;
   if (const char* named = std::getenv("GANTRY_KUBECTLS")) {
@@ -176,7 +179,8 @@ std::vector<Kubectl> find_kubectls() {
   for (const auto& program : programs) {
     const std::string version = version_of(program);
     // What is named after its version is that version itself, not a dispatcher to another.
-    if (!version.empty() && (!by_version.contains(minor_of(version)) || program.ends_with("." + version)))
+    if (version.empty() || minor_of(version) < kOldestMinor) continue;
+    if (!by_version.contains(minor_of(version)) || program.ends_with("." + version))
       by_version[minor_of(version)] = {program, version};
   }
   std::vector<Kubectl> all;
