@@ -59,13 +59,14 @@ void stage(const fs::path& folder) {
     fs::copy_file(path, folder / "lib" / fs::path(path).filename(), fs::copy_options::skip_existing);
 }
 
-std::string write_archive(const fs::path& folder, const fs::path& file) {
+std::string write_archive(const fs::path& folder, const fs::path& file, const std::atomic<bool>& given_up) {
   providers::source::FolderTar::Options options;
   options.gzip = true;
   providers::source::FolderTar tar(folder.string(), options);
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   Sha256 digest;
   for (std::string piece = tar.next(); !piece.empty(); piece = tar.next()) {
+    if (given_up) throw Error(ErrorCode::Cancelled, "the process ends");
     digest.add(piece);
     out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
   }
@@ -91,7 +92,9 @@ void AgentArchive::open(std::function<void()> done) {
 }
 
 Task<> AgentArchive::pack_and_tell(std::function<void()> done) {
-  const Packed packed = co_await blocking_.run(loop_, [this] { return pack(); });
+  // By value: the process may end, and this with it, while the helper thread still packs.
+  const Packed packed =
+      co_await blocking_.run(loop_, [folder = folder_, given_up = given_up_] { return pack(folder, given_up); });
   pending_ = false;
   sha256_ = packed.sha256;
   const log::Logger logger("agent-archive");
@@ -103,20 +106,20 @@ Task<> AgentArchive::pack_and_tell(std::function<void()> done) {
   done();
 }
 
-AgentArchive::Packed AgentArchive::pack() const {
+AgentArchive::Packed AgentArchive::pack(const std::string& folder, const Flag& given_up) {
   std::string problem;
   try {
-    files::make_directories(folder_, 0700);
-    const std::string known = files::join(folder_, build_name());
+    files::make_directories(folder, 0700);
+    const std::string known = files::join(folder, build_name());
     if (const auto sha256 = files::read_file_if_exists(known, kSha256Digits);
-        sha256 && !file_of(*sha256 + ".tar.gz").empty())
+        sha256 && files::exists(files::join(folder, *sha256 + ".tar.gz")))
       return {*sha256, {}};
-    const fs::path staged = fs::path(folder_) / "staged";
-    const fs::path unnamed = fs::path(folder_) / "unnamed";
+    const fs::path staged = fs::path(folder) / "staged";
+    const fs::path unnamed = fs::path(folder) / "unnamed";
     stage(staged);
-    const std::string sha256 = write_archive(staged, unnamed);
+    const std::string sha256 = write_archive(staged, unnamed, *given_up);
     fs::remove_all(staged);
-    fs::rename(unnamed, fs::path(folder_) / (sha256 + ".tar.gz"));
+    fs::rename(unnamed, fs::path(folder) / (sha256 + ".tar.gz"));
     files::write_file_atomically(known, sha256, 0600);
     return {sha256, {}};
   } catch (const std::exception& error) {  // tidy: said in the log; Servers say that there is no agent to be had

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "controller/base/blocking.hpp"
@@ -17,6 +19,10 @@ class AgentArchive {
   // base_url: where machines reach this controller, https://203.0.113.7:6443; empty: nowhere.
   AgentArchive(Reactor& loop, Blocking& blocking, std::string data_dir, std::string base_url, std::string version);
 
+  ~AgentArchive() { *given_up_ = true; }
+  AgentArchive(const AgentArchive&) = delete;
+  AgentArchive& operator=(const AgentArchive&) = delete;
+
   // Begins to pack, unless that was done by an earlier start. `done` is called once, on the loop, however it went.
   void open(std::function<void()> done);
   reconcilers::provider::AgentSource source() const;
@@ -28,7 +34,8 @@ class AgentArchive {
     std::string sha256;
     std::string problem;
   };
-  Packed pack() const;
+  using Flag = std::shared_ptr<std::atomic<bool>>;
+  static Packed pack(const std::string& folder, const Flag& given_up);
   Task<> pack_and_tell(std::function<void()> done);
 
   Reactor& loop_;
@@ -37,6 +44,7 @@ class AgentArchive {
   std::string base_url_;
   std::string version_;
   bool pending_ = false;
+  Flag given_up_ = std::make_shared<std::atomic<bool>>(false);  // the process ends: nobody waits for the archive
   std::string sha256_;
 };
 
