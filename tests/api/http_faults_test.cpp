@@ -58,6 +58,11 @@ class FaultTest : public ::testing::Test {
   Task<> shut_down(std::promise<void>& done) {
     co_await server->shutdown(seconds(1));
     guard->close();
+    // What follows the definitions ends with the API, on its reactor.
+    server.reset();
+    guard.reset();
+    api.reset();
+    for (int turns = 0; turns < 8; ++turns) co_await asio::post(front.executor(), use_task);
     done.set_value();
   }
 

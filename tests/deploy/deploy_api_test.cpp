@@ -41,6 +41,10 @@ std::string last_id(const std::string& bytes) {
 class DeployApi : public ::testing::Test {
  protected:
   DeployApi() : world(quiet()) {}
+  // A run that a test left waiting gives up, as its patience ends.
+  ~DeployApi() override {
+    for (int i = 0; i < 200; ++i) world.advance(std::chrono::seconds(10));
+  }
 
   static world::WorldOptions quiet() {
     world::WorldOptions options;
