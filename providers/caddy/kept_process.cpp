@@ -13,11 +13,27 @@ const log::Logger kLog("proxy");
 
 constexpr Duration kLongEnough = std::chrono::seconds(10);
 constexpr Duration kLongestPause = std::chrono::seconds(30);
-constexpr std::size_t kLastLines = 1;
+constexpr std::size_t kLastLines = 20;
 
 int number_of(const std::string& id) { return std::atoi(id.substr(id.rfind('-') + 1).c_str()); }
 
+bool names_an_error(std::string_view line) {
+  return line.starts_with("Error:") || line.contains(R"("level":"error")") || line.contains(R"("level":"fatal")");
+}
+
 }  // namespace
+
+std::string_view telling_line(std::string_view said) {
+  std::string_view last, error;
+  while (!said.empty()) {
+    const auto line = said.substr(0, said.find('\n'));
+    said.remove_prefix(std::min(said.size(), line.size() + 1));
+    if (line.empty()) continue;
+    last = line;
+    if (names_an_error(line)) error = line;
+  }
+  return error.empty() ? last : error;
+}
 
 KeptProcess::KeptProcess(Reactor& reactor, WorkloadHost& host, Program program)
     : reactor_(reactor), host_(host), program_(std::move(program)) {}
@@ -44,8 +60,7 @@ Task<> KeptProcess::count_end(const Instance& last) {
   retry_at_ = reactor_.now() + pause;
   problem_ = program_.name + " " + last.exit_reason;
   const std::string said = co_await host_.log_tail(last.id, kLastLines);
-  if (!said.empty()) problem_ += ": " + log::redacted(said);
-  while (problem_.ends_with('\n')) problem_.pop_back();
+  if (const auto line = telling_line(said); !line.empty()) problem_ += ": " + log::redacted(line);
   last_end_ = problem_;
   kLog.warn("a part of the proxy has ended", {{"program", program_.name}, {"reason", last.exit_reason}});
 }

@@ -9,6 +9,7 @@
 #include "controller/base/http_connection.hpp"
 #include "controller/base/tls.hpp"
 #include "providers/caddy/caddy_router.hpp"
+#include "providers/caddy/kept_process.hpp"
 #include "providers/local/local_host.hpp"
 #include "tests/providers/machine.hpp"
 
@@ -518,6 +519,16 @@ TEST_F(CaddyRouterTest, AnswersTooManyRequestsBeyondTheLimit) {
   EXPECT_EQ(get("a.test"), "a");
   EXPECT_EQ(get("a.test"), "a");
   EXPECT_THAT(get("a.test"), HasSubstr("429 at most 2 requests a second"));
+}
+
+TEST(KeptProcess, ThatEndedIsExplainedByTheLastErrorItNamedWhateverElseItStillSaid) {
+  EXPECT_EQ(telling_line(""), "");
+  EXPECT_EQ(telling_line("one\ntwo\n\n"), "two");
+  EXPECT_EQ(telling_line("Error: no such file"), "Error: no such file");
+  EXPECT_EQ(telling_line("{\"level\":\"info\"}\nError: address already in use\n{\"level\":\"info\",\"msg\":\"cleaning\"}\n"),
+            "Error: address already in use");
+  EXPECT_EQ(telling_line("{\"level\":\"error\",\"msg\":\"a\"}\n{\"level\":\"fatal\",\"msg\":\"b\"}\n{\"level\":\"info\"}"),
+            "{\"level\":\"fatal\",\"msg\":\"b\"}");
 }
 
 TEST_F(CaddyRouterTest, APortThatAStrangerHasIsNamed) {
