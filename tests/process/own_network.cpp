@@ -1,6 +1,7 @@
 #include "tests/process/own_network.hpp"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -30,7 +31,9 @@ bool raise_loopback() {
 
 OwnNetwork::OwnNetwork(const std::vector<std::string>& names)
     : network_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)),
-      mounts_(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
+      mounts_(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)),
+      root_(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+      folder_(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
   std::string hosts = "127.0.0.1 localhost";
   for (const auto& name : names) hosts += " " + name;
   TemporaryFolder folder;
@@ -43,11 +46,10 @@ OwnNetwork::OwnNetwork(const std::vector<std::string>& names)
 }
 
 OwnNetwork::~OwnNetwork() {
-  for (const int before : {mounts_, network_}) {
-    if (before < 0) continue;
-    ::setns(before, 0);
-    ::close(before);
-  }
+  bool back = ::setns(mounts_, CLONE_NEWNS) == 0 && ::setns(network_, CLONE_NEWNET) == 0;
+  back = ::fchdir(root_) == 0 && ::chroot(".") == 0 && ::fchdir(folder_) == 0 && back;
+  EXPECT_TRUE(back || !trouble_.empty()) << "the tests that follow are in another network: " << std::strerror(errno);
+  for (const int before : {mounts_, network_, root_, folder_}) ::close(before);
 }
 
 }  // namespace gantry::process

@@ -19,8 +19,11 @@ class OwnNetwork {
   const std::string& trouble() const { return trouble_; }
 
  private:
-  int network_ = -1;  // those of before
+  // Those of before, and where they were looked from: entering a mount namespace leads out of a chroot.
+  int network_ = -1;
   int mounts_ = -1;
+  int root_ = -1;
+  int folder_ = -1;
   std::string trouble_;
 };
 
