@@ -1,10 +1,10 @@
 // From a CRD's openAPIV3Schema to the tree of nodes, refusing what is not structural (apiextensions.k8s.io/v1).
 #include <algorithm>
-#include <array>
 
 #include "controller/object/field_error.hpp"
 #include "controller/object/schema_node.hpp"
 #include "controller/object/schema_rules.hpp"
+#include "controller/object/schema_vocabulary.hpp"
 
 namespace gantry::object {
 
@@ -16,118 +16,6 @@ using Type = Node::Type;
 using ListType = Node::ListType;
 
 enum class Level { Root, Field, Item };
-
-// Every object's metadata (metav1.ObjectMeta), in the same language as the rest.
-constexpr std::string_view kMetadata = R"({
-  "type": "object", "description": "Standard object metadata.",
-  "properties": {
-    "annotations": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Unstructured keys and values set by tools; total size at most 256 KiB."},
-    "creationTimestamp": {"type": "string", "format": "date-time", "description": "When the object was created; set by the server."},
-    "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
-    "deletionTimestamp": {"type": "string", "format": "date-time", "description": "When deletion was asked for; set by the server."},
-    "finalizers": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set", "description": "Must be empty before the object is removed."},
-    "generateName": {"type": "string", "description": "Prefix of a name that the server makes when name is empty."},
-    "generation": {"type": "integer", "format": "int64", "description": "Grows with each change of the desired state; set by the server."},
-    "labels": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Keys and values to organize and select objects."},
-    "managedFields": {"type": "array", "description": "Which manager set which fields.", "items": {"type": "object", "properties": {
-      "apiVersion": {"type": "string"}, "fieldsType": {"type": "string"},
-      "fieldsV1": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-      "manager": {"type": "string"}, "operation": {"type": "string"}, "subresource": {"type": "string"},
-      "time": {"type": "string", "format": "date-time"}}}},
-    "name": {"type": "string", "description": "Unique within a namespace; cannot be changed."},
-    "namespace": {"type": "string", "description": "The space within which names must be unique."},
-    "ownerReferences": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
-      "description": "Objects this one depends on; when all are gone, it is removed.",
-      "items": {"type": "object", "x-kubernetes-map-type": "atomic", "required": ["uid"], "properties": {
-        "apiVersion": {"type": "string"}, "blockOwnerDeletion": {"type": "boolean"}, "controller": {"type": "boolean"},
-        "kind": {"type": "string"}, "name": {"type": "string"}, "uid": {"type": "string"}}}},
-    "resourceVersion": {"type": "string", "description": "Changes with every change of the object; opaque."},
-    "selfLink": {"type": "string"},
-    "uid": {"type": "string", "description": "Unique in time and space; set by the server."}
-  }})";
-
-const Value& metadata_schema() {
-  static const auto* schema = new Value(json::parse(kMetadata));
-  return *schema;
-}
-
-const Value& string_schema() {
-  static const auto* schema = new Value(json::Object{{"type", "string"}});
-  return *schema;
-}
-
-constexpr std::array kUnsupported{std::string_view("$ref"),
-                                  std::string_view("definitions"),
-                                  std::string_view("dependencies"),
-                                  std::string_view("patternProperties"),
-                                  std::string_view("id"),
-                                  std::string_view("deprecated"),
-                                  std::string_view("discriminator"),
-                                  std::string_view("readOnly"),
-                                  std::string_view("writeOnly"),
-                                  std::string_view("xml"),
-                                  std::string_view("additionalItems")};
-
-// All that a schema may say (JSONSchemaProps); a word that nobody knows would be a rule that nobody keeps.
-constexpr std::array kKnown{std::string_view("$schema"),
-                            std::string_view("additionalProperties"),
-                            std::string_view("allOf"),
-                            std::string_view("anyOf"),
-                            std::string_view("default"),
-                            std::string_view("description"),
-                            std::string_view("enum"),
-                            std::string_view("example"),
-                            std::string_view("exclusiveMaximum"),
-                            std::string_view("exclusiveMinimum"),
-                            std::string_view("externalDocs"),
-                            std::string_view("format"),
-                            std::string_view("items"),
-                            std::string_view("maxItems"),
-                            std::string_view("maxLength"),
-                            std::string_view("maxProperties"),
-                            std::string_view("maximum"),
-                            std::string_view("minItems"),
-                            std::string_view("minLength"),
-                            std::string_view("minProperties"),
-                            std::string_view("minimum"),
-                            std::string_view("multipleOf"),
-                            std::string_view("not"),
-                            std::string_view("nullable"),
-                            std::string_view("oneOf"),
-                            std::string_view("pattern"),
-                            std::string_view("properties"),
-                            std::string_view("required"),
-                            std::string_view("title"),
-                            std::string_view("type"),
-                            std::string_view("uniqueItems"),
-                            std::string_view("x-kubernetes-embedded-resource"),
-                            std::string_view("x-kubernetes-int-or-string"),
-                            std::string_view("x-kubernetes-list-map-keys"),
-                            std::string_view("x-kubernetes-list-type"),
-                            std::string_view("x-kubernetes-map-type"),
-                            std::string_view("x-kubernetes-preserve-unknown-fields"),
-                            std::string_view("x-kubernetes-validations")};
-
-// What only the structure itself may say, not what stands below allOf, anyOf, oneOf and not.
-constexpr std::array kStructureOnly{std::string_view("type"),
-                                    std::string_view("description"),
-                                    std::string_view("title"),
-                                    std::string_view("default"),
-                                    std::string_view("additionalProperties"),
-                                    std::string_view("nullable"),
-                                    std::string_view("x-kubernetes-preserve-unknown-fields"),
-                                    std::string_view("x-kubernetes-embedded-resource"),
-                                    std::string_view("x-kubernetes-int-or-string"),
-                                    std::string_view("x-kubernetes-list-type"),
-                                    std::string_view("x-kubernetes-list-map-keys"),
-                                    std::string_view("x-kubernetes-map-type"),
-                                    std::string_view("x-kubernetes-validations")};
-
-const Value& int_or_string_any_of() {
-  static const auto* pattern =
-      new Value(json::Array{Value(json::Object{{"type", "integer"}}), Value(json::Object{{"type", "string"}})});
-  return *pattern;
-}
 
 class Compiler {
  public:
@@ -184,7 +72,7 @@ class Compiler {
   }
 
   void refuse_unsupported(const Value& schema, const std::string& path) {
-    for (const auto key : kUnsupported) {
+    for (const auto key : vocabulary::unsupported()) {
       if (schema.find(key)) fail(forbidden(path + "." + std::string(key), std::string(key) + " is not supported"));
     }
     if (flag(schema, "uniqueItems", path)) {
@@ -192,8 +80,7 @@ class Compiler {
                      "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
     }
     for (const auto& [key, unused] : schema.as_object()) {
-      if (std::ranges::find(kKnown, key) == kKnown.end() && std::ranges::find(kUnsupported, key) == kUnsupported.end())
-        fail(forbidden(path + "." + key, "unknown in a schema"));
+      if (vocabulary::is_unknown(key)) fail(forbidden(path + "." + key, "unknown in a schema"));
     }
   }
 
@@ -276,9 +163,9 @@ class Compiler {
     }
     std::erase_if(node.properties, [](const auto& p) { return p.name == "metadata"; });
     for (const std::string_view name : {"apiVersion", "kind"}) {
-      if (!node.property(name)) insert(node, name, structure(string_schema(), Level::Field, path));
+      if (!node.property(name)) insert(node, name, structure(vocabulary::string_schema(), Level::Field, path));
     }
-    auto metadata = structure(metadata_schema(), Level::Field, path);
+    auto metadata = structure(vocabulary::metadata_schema(), Level::Field, path);
     if (level == Level::Root) {
       for (auto& [name, schema, at] : std::exchange(restricted_, {})) {
         auto restricted = structure(*schema, Level::Field, at);
@@ -460,7 +347,8 @@ class Compiler {
         fail(type_invalid(at, Value(list->type_name()), "must be a list of schemas"));
         return;
       }
-      if (key == "anyOf" && *list == int_or_string_any_of()) return;  // said by x-kubernetes-int-or-string already
+      if (key == "anyOf" && *list == vocabulary::int_or_string_any_of())
+        return;  // said by x-kubernetes-int-or-string already
       std::size_t i = 0;
       for (const auto& nested : list->as_array()) {
         out.push_back(junct(nested, outer, at + "[" + std::to_string(i++) + "]"));
@@ -479,7 +367,7 @@ class Compiler {
     node->nullable = true;
     if (!is_object(schema, path)) return node;
     refuse_unsupported(schema, path);
-    for (const auto key : kStructureOnly) {
+    for (const auto key : vocabulary::structural()) {
       if (schema.find(key)) fail(forbidden(path + "." + std::string(key), "must be undefined to be structural"));
     }
     if (const Value* properties = schema.find("properties");
