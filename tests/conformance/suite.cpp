@@ -46,14 +46,6 @@ int minor_of(const std::string& version) {
   return dot == version.npos ? 0 : std::atoi(version.c_str() + dot + 1);
 }
 
-std::string version_of(const std::string& program) {
-  const Outcome outcome = process::run({program, "version", "--client", "-o", "json"}, {{"HOME", "/nonexistent"}});
-  if (outcome.exit_code != 0) return {};
-  const json::Value answer = json::parse(outcome.out);
-  const json::Value* minor = answer.at({"clientVersion", "minor"});
-  return minor ? "1." + std::to_string(std::atoi(minor->as_string().c_str())) : std::string();
-}
-
 std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -177,11 +169,11 @@ std::vector<Kubectl> find_kubectls() {
   }
   std::map<int, Kubectl> by_version;
   for (const auto& program : programs) {
-    const std::string version = version_of(program);
+    const int minor = process::kubectl_minor(program);
+    if (minor < kOldestMinor) continue;
     // What is named after its version is that version itself, not a dispatcher to another.
-    if (version.empty() || minor_of(version) < kOldestMinor) continue;
-    if (!by_version.contains(minor_of(version)) || program.ends_with("." + version))
-      by_version[minor_of(version)] = {program, version};
+    const std::string version = "1." + std::to_string(minor);
+    if (!by_version.contains(minor) || program.ends_with("." + version)) by_version[minor] = {program, version};
   }
   std::vector<Kubectl> all;
   for (auto& [minor, kubectl] : by_version) all.push_back(std::move(kubectl));

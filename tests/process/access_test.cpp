@@ -16,13 +16,15 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
+constexpr int kWithTokens = 27;  // the first kubectl with `create token` and `auth whoami`, not as alpha
+
 constexpr const char* kConfigMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n";
 
 class AccessTest : public testing::Test {
  protected:
   AccessTest() : audit(folder / "audit.log"), controller({"--audit-log", audit}) {}
   void SetUp() override {
-    if (!have("kubectl")) GTEST_SKIP() << "kubectl is not installed";
+    if (kubectl == 0) GTEST_SKIP() << "NOT TESTED: kubectl is not installed";
     controller.start();
     must(controller.kubectl({"create", "namespace", "prod"}));
   }
@@ -33,7 +35,7 @@ class AccessTest : public testing::Test {
   }
   std::string config_of(const std::string& user) const { return controller.folder(user + ".kubeconfig"); }
   void make_user(const std::string& user, const std::vector<std::string>& groups = {}) const {
-    std::vector<std::string> command{"kubeconfig", "--data-dir", controller.folder("data"), "--user", user,
+    std::vector<std::string> command{"kubeconfig", "--data-dir",   controller.folder("data"), "--user", user,
                                      "--out",      config_of(user)};
     for (const auto& group : groups) command.insert(command.end(), {"--group", group});
     EXPECT_THAT(must(controller.gantry(command)), HasSubstr("valid until"));
@@ -43,6 +45,7 @@ class AccessTest : public testing::Test {
     return run(command, {{"HOME", controller.folder("home-" + user)}}, input);
   }
 
+  const int kubectl = kubectl_minor();
   TemporaryFolder folder;
   std::string audit;
   Controller controller;
@@ -53,15 +56,19 @@ TEST_F(AccessTest, EachMayDoWhatTheyWereGivenAndItIsWrittenDown) {
   make_user("deployer");
   make_user("boss", {"system:masters"});
   must(controller.kubectl({"create", "clusterrolebinding", "readers", "--clusterrole=view", "--group=readers"}));
-  must(controller.kubectl({"create", "rolebinding", "deployer", "--clusterrole=edit", "--user=deployer", "-n", "prod"}));
+  must(
+      controller.kubectl({"create", "rolebinding", "deployer", "--clusterrole=edit", "--user=deployer", "-n", "prod"}));
   must(controller.kubectl({"create", "role", "deleter", "--verb=delete", "--resource=namespaces", "-n", "prod"}));
   must(controller.kubectl({"create", "clusterrole", "scraper", "--verb=get", "--non-resource-url=/metrics"}));
   must(controller.kubectl({"create", "clusterrole", "all-apps", "--aggregation-rule=team=apps"}));
 
-  EXPECT_THAT(must(as("looker", {"auth", "whoami"})), AllOf(HasSubstr("looker"), HasSubstr("readers")));
+  if (kubectl >= kWithTokens)
+    EXPECT_THAT(must(as("looker", {"auth", "whoami"})), AllOf(HasSubstr("looker"), HasSubstr("readers")));
   must(as("looker", {"get", "apps", "-A"}));
-  EXPECT_THAT(as("looker", {"get", "secrets", "-n", "prod"}).err, HasSubstr("secrets is forbidden: User \"looker\" cannot list"));
-  EXPECT_THAT(as("looker", {"create", "-n", "prod", "-f", "-"}, kConfigMap).err, HasSubstr("Error from server (Forbidden)"));
+  EXPECT_THAT(as("looker", {"get", "secrets", "-n", "prod"}).err,
+              HasSubstr("secrets is forbidden: User \"looker\" cannot list"));
+  EXPECT_THAT(as("looker", {"create", "-n", "prod", "-f", "-"}, kConfigMap).err,
+              HasSubstr("Error from server (Forbidden)"));
   EXPECT_THAT(must(as("looker", {"auth", "can-i", "--list", "-n", "prod"})),
               AllOf(HasSubstr("*.gantry.dev"), HasSubstr("[get list watch]"), HasSubstr("selfsubjectreviews")));
 
@@ -71,8 +78,10 @@ TEST_F(AccessTest, EachMayDoWhatTheyWereGivenAndItIsWrittenDown) {
   EXPECT_EQ(as("deployer", {"auth", "can-i", "create", "apps", "-n", "prod"}).exit_code, 0);
   EXPECT_EQ(as("deployer", {"auth", "can-i", "create", "apps", "-n", "default"}).exit_code, 1);
   EXPECT_EQ(as("deployer", {"auth", "can-i", "create", "sources.gantry.dev", "-n", "prod"}).exit_code, 1);
-  EXPECT_THAT(as("deployer", {"create", "rolebinding", "up", "--clusterrole=cluster-admin", "--user=deployer", "-n", "prod"}).err,
-              HasSubstr("is forbidden"));
+  EXPECT_THAT(
+      as("deployer", {"create", "rolebinding", "up", "--clusterrole=cluster-admin", "--user=deployer", "-n", "prod"})
+          .err,
+      HasSubstr("is forbidden"));
   EXPECT_THAT(must(as("deployer", {"auth", "can-i", "--list", "-n", "prod"})), HasSubstr("serviceaccounts/token"));
 
   EXPECT_THAT(must(as("boss", {"auth", "can-i", "--list"})), HasSubstr("*.*"));
@@ -99,6 +108,7 @@ TEST_F(AccessTest, EachMayDoWhatTheyWereGivenAndItIsWrittenDown) {
 }
 
 TEST_F(AccessTest, AProgramGetsATokenOfItsServiceAccount) {
+  if (kubectl < kWithTokens) GTEST_SKIP() << "NOT TESTED: this kubectl is 1." << kubectl << ", and asks for no tokens";
   must(controller.kubectl({"create", "serviceaccount", "ci", "-n", "prod"}));
   std::string bare = must(controller.kubectl({"create", "token", "ci", "-n", "prod", "--duration", "1h"}));
   while (bare.ends_with('\n')) bare.pop_back();
@@ -110,7 +120,8 @@ TEST_F(AccessTest, AProgramGetsATokenOfItsServiceAccount) {
   };
   EXPECT_THAT(must(ask({"auth", "whoami"}, bare)), HasSubstr("system:serviceaccount:prod:ci"));
   EXPECT_EQ(ask({"get", "apps", "-n", "prod"}, bare).exit_code, 1);
-  must(controller.kubectl({"create", "rolebinding", "ci", "--clusterrole=view", "--serviceaccount=prod:ci", "-n", "prod"}));
+  must(controller.kubectl(
+      {"create", "rolebinding", "ci", "--clusterrole=view", "--serviceaccount=prod:ci", "-n", "prod"}));
   must(ask({"get", "apps", "-n", "prod"}, bare));
   EXPECT_THAT(ask({"get", "apps", "-n", "prod"}, bare + "x").err, HasSubstr("You must be logged in to the server"));
   must(controller.kubectl({"delete", "serviceaccount", "ci", "-n", "prod"}));
@@ -119,8 +130,9 @@ TEST_F(AccessTest, AProgramGetsATokenOfItsServiceAccount) {
 
 TEST_F(AccessTest, WhoScrapesSeesMetricsAndNothingElse) {
   const auto get = [&](const std::string& path) {
-    return run({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", controller.folder("data/pki/ca.crt"), "-H",
-                "Authorization: Bearer " + read(controller.folder("data/metrics.token")), controller.address() + path})
+    return run({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", controller.folder("data/pki/ca.crt"),
+                "-H", "Authorization: Bearer " + read(controller.folder("data/metrics.token")),
+                controller.address() + path})
         .out;
   };
   EXPECT_EQ(get("/metrics"), "200");

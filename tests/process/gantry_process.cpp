@@ -185,6 +185,14 @@ std::string gantry_binary() { return GANTRY_BINARY_DIR "/gantry"; }
 
 bool have(const std::string& program) { return run({"sh", "-c", "command -v " + program}).exit_code == 0; }
 
+int kubectl_minor(const std::string& program) {
+  const Outcome outcome = run({program, "version", "--client", "-o", "json"}, {{"HOME", "/nonexistent"}});
+  if (outcome.exit_code != 0) return 0;
+  const json::Value answer = json::parse(outcome.out);
+  const json::Value* minor = answer.at({"clientVersion", "minor"});
+  return minor ? std::atoi(minor->as_string().c_str()) : 0;  // "18+" is one too
+}
+
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};

@@ -94,6 +94,8 @@ class Controller {
 
 std::string gantry_binary();
 bool have(const std::string& program);
+// The 32 of kubectl 1.32; 0: there is none.
+int kubectl_minor(const std::string& program = "kubectl");
 // That nobody listened on a moment ago.
 int free_port();
 // GET over plain HTTP on loopback with curl; empty when there is no answer.

@@ -20,8 +20,9 @@ constexpr auto kLong = 300s;  // the agent is packed, squeezed and unpacked on a
 class IncusTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (const auto why = LxdDaemon::missing(); !why.empty()) GTEST_SKIP() << why;
+    if (const auto why = LxdDaemon::missing(); !why.empty()) GTEST_SKIP() << "NOT TESTED: " << why;
     lxd = std::make_unique<LxdDaemon>();
+    if (!lxd->trouble().empty()) GTEST_SKIP() << "NOT TESTED: " << lxd->trouble();
     const std::string port = std::to_string(20000 + ::getpid() % 10000);
     controller = std::make_unique<Controller>(
         std::vector<std::string>{"--listen", "0.0.0.0:" + port, "--advertise", lxd->host_address() + ":" + port});

@@ -82,9 +82,7 @@ LxdDaemon::LxdDaemon() {
   run({"chmod", "711", folder_.path()});  // a container's root is nobody here, and has to get through
   daemon_ = std::make_unique<Background>(std::vector<std::string>{"lxd", "--group", "root"}, folder_ / "lxd.log",
                                          std::map<std::string, std::string>{{"LXD_DIR", data}});
-  if (!eventually([&] { return run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0; },
-                  60s))
-    throw std::runtime_error("lxd does not come up: " + read(folder_ / "lxd.log"));
+  if (!comes_up()) return;
   // To squeeze an image takes longer than all the rest.
   call("PATCH", "/1.0", R"({"config":{"images.compression_algorithm":"none"}})");
   call("POST", "/1.0/storage-pools", R"({"name":"pool","driver":"dir"})");
@@ -95,6 +93,32 @@ LxdDaemon::LxdDaemon() {
        R"({"devices":{"root":{"type":"disk","path":"/","pool":"pool"},"eth0":{"type":"nic","name":"eth0","network":")" +
            bridge_ + R"("}}})");
   import_image();
+  try_a_container();
+}
+
+// What ends by itself cannot work here (a kernel without something, a root that is none); what hangs is a fault.
+bool LxdDaemon::comes_up() {
+  bool answers = false;
+  const bool decided = eventually(
+      [&] {
+        answers = run({"curl", "-sf", "--unix-socket", socket(), "http://lxd/1.0"}).exit_code == 0;
+        return answers || !daemon_->alive();
+      },
+      60s);
+  if (!decided) throw std::runtime_error("lxd does not come up: " + read(folder_ / "lxd.log"));
+  if (!answers) trouble_ = "lxd ended: " + read(folder_ / "lxd.log");
+  return answers;
+}
+
+void LxdDaemon::try_a_container() {
+  const std::string probe = "/1.0/instances/probe";
+  call("POST", "/1.0/instances", R"({"name":"probe","source":{"type":"image","alias":"busybox"}})");
+  const json::Value started = call("PUT", probe + "/state", R"({"action":"start","timeout":30})");
+  const json::Value state = call("GET", probe + "/state");
+  if (!state.is_object() || state.string_or("status") != "Running")
+    trouble_ = "lxd starts no container here: " + (started.is_object() ? started.string_or("err") : "no answer");
+  call("PUT", probe + "/state", R"({"action":"stop","force":true,"timeout":0})");
+  call("DELETE", probe);
 }
 
 LxdDaemon::~LxdDaemon() {
@@ -131,9 +155,12 @@ json::Value LxdDaemon::call(const std::string& method, const std::string& path, 
   if (!body.empty()) command.insert(command.end(), {"--data-binary", body});
   const std::string out = run(command).out;
   if (out.empty()) return {};
-  const json::Value answer = json::parse(out);
-  if (const std::string operation = answer.string_or("operation"); !operation.empty())
-    run({"curl", "-s", "--unix-socket", socket(), "http://lxd" + operation + "/wait?timeout=30"});
+  json::Value answer = json::parse(out);
+  if (const std::string operation = answer.string_or("operation"); !operation.empty()) {
+    const Outcome waited =
+        run({"curl", "-s", "--unix-socket", socket(), "http://lxd" + operation + "/wait?timeout=30"});
+    if (!waited.out.empty()) answer = json::parse(waited.out);
+  }
   const json::Value* metadata = answer.find("metadata");
   return metadata ? *metadata : json::Value();
 }

@@ -15,15 +15,17 @@ class LxdDaemon {
   // Why a test that needs it cannot run on this machine; empty: it can.
   static std::string missing();
 
-  // Throws std::runtime_error when the daemon does not come up.
+  // Throws std::runtime_error when it does not do what it should.
   LxdDaemon();
   ~LxdDaemon();
   LxdDaemon(const LxdDaemon&) = delete;
   LxdDaemon& operator=(const LxdDaemon&) = delete;
 
+  // Why no container runs here though everything is installed, in the daemon's words; empty: they run.
+  const std::string& trouble() const { return trouble_; }
   std::string endpoint() const { return "unix://" + socket(); }
   const std::string& host_address() const { return host_address_; }  // this machine, as its containers see it
-  // The answer's metadata; waits for the operation where there is one.
+  // The answer's metadata, or the operation's, for which it waits.
   json::Value call(const std::string& method, const std::string& path, const std::string& body = {}) const;
   std::vector<std::string> instances() const;  // names, sorted
   std::size_t images_of_ours() const;          // those that carry an owner's mark
@@ -31,12 +33,15 @@ class LxdDaemon {
 
  private:
   std::string socket() const { return folder_ / "lxd/unix.socket"; }
+  bool comes_up();
   void import_image() const;
+  void try_a_container();
   void remove_rules() const;
 
   TemporaryFolder folder_;
   std::string bridge_;
   std::string host_address_;
+  std::string trouble_;
   std::unique_ptr<Background> daemon_;
 };
 
