@@ -11,7 +11,7 @@
 
 int main(int argc, char** argv) {
   if (const auto code = gantry::providers::run_own_program(argc, argv)) return *code;
-  gantry::release_freed_pages_at_once();
+  gantry::release_freed_pages_at_once(true);
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   gantry::cli::Surroundings surroundings;

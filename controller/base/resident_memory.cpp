@@ -13,11 +13,13 @@
 namespace gantry {
 namespace {
 
+// In milliseconds.
 #if MI_MALLOC_VERSION < 210
-constexpr mi_option_t kDelay = mi_option_decommit_delay;  // milliseconds
+constexpr mi_option_t kDelay = mi_option_decommit_delay;
 #else
 constexpr mi_option_t kDelay = mi_option_purge_delay;
 #endif
+constexpr long kMoment = 25;
 
 struct Mapping {
   std::uintptr_t start = 0, end = 0;
@@ -49,8 +51,8 @@ void release_clean_pages() {
   release(here);
 }
 
-void release_freed_pages_at_once() {
-  if (&mi_option_set != nullptr) mi_option_set(kDelay, 0);
+void release_freed_pages_at_once(bool at_once) {
+  if (&mi_option_set != nullptr) mi_option_set(kDelay, at_once ? 0 : kMoment);
 }
 
 }  // namespace gantry

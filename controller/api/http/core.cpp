@@ -11,6 +11,7 @@
 #include "controller/api/http/response_head.hpp"
 #include "controller/api/http/session.hpp"
 #include "controller/base/log.hpp"
+#include "controller/base/resident_memory.hpp"
 
 namespace gantry::api::http {
 
@@ -18,6 +19,7 @@ namespace {
 
 const log::Logger kLog("http");
 constexpr std::size_t kRefusedAtOnce = 64;  // connections over the limit that are told so, rather than cut
+constexpr std::uint64_t kBusy = 5000;       // requests a second, from which on memory is kept for the next ones
 
 }  // namespace
 
@@ -135,8 +137,10 @@ void Core::arm_sweep() {
 void Core::sweep() {
   sweeping_ = false;
   ++second_;
+  const bool busy = std::exchange(answered_, 0) >= kBusy;
+  if (std::exchange(busy_, busy) != busy) release_freed_pages_at_once(!busy);
   for (Session* session : sessions_) session->sweep();
-  if (!sessions_.empty()) arm_sweep();
+  if (!sessions_.empty() || busy_) arm_sweep();
 }
 
 Task<> Core::shutdown(Duration grace) {

@@ -30,6 +30,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::string_view date() const { return date_; }
   bool draining() const { return draining_; }
   void refused(std::string_view reason);
+  void answered() { ++answered_; }
 
   // Sessions are in the list from their birth to their end.
   void add(Session& session);
@@ -62,6 +63,8 @@ class Core : public std::enable_shared_from_this<Core> {
   bool sweeping_ = false;
   Clock::TimerId sweep_timer_ = 0;
   std::uint64_t second_ = 1;
+  std::uint64_t answered_ = 0;  // in this second
+  bool busy_ = false;
   std::string date_;
 };
 

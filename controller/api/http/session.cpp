@@ -324,6 +324,7 @@ Task<bool> Session::send(HttpResponse response) {
   const Framing framing = framing_of(response);
   closing_ = framing.close;
   head_.clear();
+  core_->answered();
   write_head(response, framing, core_->date(), head_);
   if (head_only_ && response.stream) response.stream->close();
   if (head_only_ || response.status == 204 || response.status == 304) {
