@@ -6,7 +6,10 @@
 namespace gantry::app {
 
 Task<api::HttpResponse> AdminRoutes::handle(api::HttpRequest request) {
-  if (request.path != "/backup") co_return co_await next_.handle(std::move(request));
+  return request.path == "/backup" ? answer(std::move(request)) : next_.handle(std::move(request));
+}
+
+Task<api::HttpResponse> AdminRoutes::answer(api::HttpRequest request) {
   std::optional<Error> failure;
   try {
     co_return co_await backup(request);

@@ -13,6 +13,7 @@ class AdminRoutes final : public api::Handler {
   Task<api::HttpResponse> handle(api::HttpRequest request) override;
 
  private:
+  Task<api::HttpResponse> answer(api::HttpRequest request);
   Task<api::HttpResponse> backup(const api::HttpRequest& request);
   api::Api& next_;
   store::Store& store_;

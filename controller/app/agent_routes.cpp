@@ -28,8 +28,11 @@ class FileBody final : public api::BodyStream {
 }  // namespace
 
 Task<api::HttpResponse> AgentRoutes::handle(api::HttpRequest request) {
-  if (request.segments.size() != 2 || request.segments[0] != "agent")
-    co_return co_await next_.handle(std::move(request));
+  const bool mine = request.segments.size() == 2 && request.segments[0] == "agent";
+  return mine ? answer(std::move(request)) : next_.handle(std::move(request));
+}
+
+Task<api::HttpResponse> AgentRoutes::answer(api::HttpRequest request) {
   const std::string file = archive_.file_of(request.segments[1]);
   if (request.method != "GET")
     co_return api::status_response(Error(ErrorCode::MethodNotAllowed, "/agent is asked with GET"));

@@ -15,6 +15,7 @@ class AgentRoutes final : public api::Handler {
   api::HttpResponse refuse(int status, const Error& error) override { return next_.refuse(status, error); }
 
  private:
+  Task<api::HttpResponse> answer(api::HttpRequest request);
   api::Handler& next_;
   const AgentArchive& archive_;
 };

@@ -31,18 +31,21 @@ bool may_upload(const api::Authorizer& authorizer, const api::User& user) {
 }  // namespace
 
 Task<api::HttpResponse> UploadRoutes::handle(api::HttpRequest request) {
-  if (request.segments.size() != 2 || request.segments[0] != "uploads")
-    co_return co_await next_.handle(std::move(request));
+  const bool mine = request.segments.size() == 2 && request.segments[0] == "uploads";
+  return mine ? answer(std::move(request)) : next_.handle(std::move(request));
+}
+
+Task<api::HttpResponse> UploadRoutes::answer(api::HttpRequest request) {
   std::optional<Error> failure;
   try {
-    co_return co_await answer(std::move(request));
+    co_return co_await take(std::move(request));
   } catch (const Error& error) {  // this door's own catch, as the API has one
     failure = error;
   }
   co_return api::status_response(*failure);
 }
 
-Task<api::HttpResponse> UploadRoutes::answer(api::HttpRequest request) {
+Task<api::HttpResponse> UploadRoutes::take(api::HttpRequest request) {
   if (!request.user) throw Error(ErrorCode::Unauthorized, "Unauthorized");
   if (!may_upload(api_.authorizer(), *request.user)) {
     throw Error(ErrorCode::Forbidden, "forbidden: User \"" + request.user->name +

@@ -20,6 +20,7 @@ class UploadRoutes final : public api::Handler {
 
  private:
   Task<api::HttpResponse> answer(api::HttpRequest request);
+  Task<api::HttpResponse> take(api::HttpRequest request);
 
   api::Handler& next_;
   const api::Api& api_;
