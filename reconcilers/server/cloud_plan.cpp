@@ -129,7 +129,7 @@ void plan_new(const CloudView& view, Plan& plan) {
   }
   if (refuse_new(view, plan)) return;
   if (view.needs_secret && !view.secret_ready)
-    step(plan, Verb::Create, "secret", view.name + "-agent", "the agent needs a key and a certificate");
+    step(plan, Verb::Create, "secret", view.agent_secret, "the agent needs a key and a certificate");
   plan_firewall(view, plan);
   step(plan, Verb::Create, "server", view.name,
        view.record.external_name.empty() ? "it does not exist"

@@ -74,6 +74,7 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   CloudView& view = seen.cloud;
   view.deleting = subject.meta().deleting;
   view.name = subject.key().ns == "default" ? subject.key().name : subject.key().ns + "-" + subject.key().name;
+  view.agent_secret = subject.key().name + "-agent";
   view.now = parts_.reactor.clock().wall();
   view.spec = crds::decode_server_spec(subject.json);
   view.record = record_of(subject);

@@ -29,7 +29,8 @@ struct Record {
 // A Server at a provider: everything that the decision needs.
 struct CloudView {
   bool deleting = false;
-  std::string name;
+  std::string name;          // at the provider; with the namespace in it where that is another than "default"
+  std::string agent_secret;  // that is made for the agent
   std::string problem_reason;  // nothing can be done until something else changes
   std::string problem;
   crds::ServerSpec spec;

@@ -294,6 +294,30 @@ spec: {providerRef: {name: cloud}, size: cx23, image: debian-12, sshKeys: [ops, 
   EXPECT_TRUE(house.world.get("Secret/web-1-agent").is_null());
 }
 
+// Names at the provider have the namespace in them; those of objects have not.
+TEST(CloudServer, InAnotherNamespaceItHasItsAgentToo) {
+  CloudWorld house;
+  house.world.apply(R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: prod}
+---
+apiVersion: gantry.dev/v1alpha1
+kind: Provider
+metadata: {name: cloud, namespace: prod}
+spec: {type: hetzner, region: fsn1}
+---
+apiVersion: gantry.dev/v1alpha1
+kind: Server
+metadata: {name: web-1, namespace: prod}
+spec: {providerRef: {name: cloud}, size: cx23, image: debian-12}
+)");
+  house.world.advance(1min);
+  EXPECT_THAT(house.cloud.names(), ElementsAre("prod-web-1"));
+  EXPECT_FALSE(house.world.get("Secret/prod/web-1-agent").is_null());
+  EXPECT_TRUE(house.hosts.endpoints.contains("prod/web-1"));
+}
+
 TEST(CloudServer, WithoutItsProviderItWaitsAndIsNotForgotten) {
   CloudWorld house;
   house.server("web-1");
