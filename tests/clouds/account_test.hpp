@@ -23,11 +23,17 @@ using Trouble = emulators::Trouble;
 using How = emulators::Trouble::How;
 
 // What differs between the two in a test that holds for both.
-struct DigitalOcean {
-  using Emulator = emulators::DigitalOcean;
-  static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
-    return providers::digitalocean::make(parts, settings);
+template <class TheEmulator, auto Make>
+struct Vendor {
+  using Emulator = TheEmulator;
+  static std::unique_ptr<Provider> make(const providers::ProviderParts& parts,
+                                        const providers::ProviderSettings& settings) {
+    return Make(parts, settings);
   }
+  static std::size_t images_made(const Emulator& cloud) { return cloud.images.size() - 3; }
+};
+
+struct DigitalOcean : Vendor<emulators::DigitalOcean, providers::digitalocean::make> {
   static constexpr const char* type = "digitalocean";
   static constexpr const char* size = "s-1vcpu-1gb";
   static constexpr const char* bigger = "s-2vcpu-4gb";
@@ -41,16 +47,12 @@ struct DigitalOcean {
     cloud.place(name, {"gantry-" + mark.role + "-" + mark.uid});
   }
   static std::size_t count(const Emulator& cloud) { return cloud.droplets.size(); }
-  static std::size_t images_made(const Emulator& cloud) { return cloud.images.size() - 3; }
+  static const std::string& size_of_first(const Emulator& cloud) { return cloud.droplets.begin()->second.size; }
   static void allow(Emulator& cloud, int most) { cloud.droplet_limit = most; }
   static const std::string& user_data_of(const Emulator& cloud) { return cloud.droplets.begin()->second.user_data; }
 };
 
-struct Hetzner {
-  using Emulator = emulators::Hetzner;
-  static auto make(const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
-    return providers::hetzner::make(parts, settings);
-  }
+struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
   static constexpr const char* type = "hetzner";
   static constexpr const char* size = "cx23";
   static constexpr const char* bigger = "cx33";
@@ -64,7 +66,7 @@ struct Hetzner {
     cloud.place(name, {{"gantry.dev/uid", mark.uid}, {"gantry.dev/role", mark.role}});
   }
   static std::size_t count(const Emulator& cloud) { return cloud.servers.size(); }
-  static std::size_t images_made(const Emulator& cloud) { return cloud.images.size() - 3; }
+  static const std::string& size_of_first(const Emulator& cloud) { return cloud.servers.begin()->second.type; }
   static void allow(Emulator& cloud, int most) { cloud.server_limit = most; }
   static const std::string& user_data_of(const Emulator& cloud) { return cloud.servers.begin()->second.user_data; }
 };

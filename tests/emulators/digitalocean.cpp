@@ -118,6 +118,7 @@ Answer DigitalOcean::create_droplet(const Call& call) {
   const std::int64_t action = begin("create", "droplet", id, region).id;
   const bool fails = doomed();
   droplets.emplace(id, std::move(droplet));
+  count_creation();
   after(pace.create, [this, id, action, fails] {
     const auto made = droplets.find(id);
     if (made == droplets.end()) return;
@@ -128,12 +129,8 @@ Answer DigitalOcean::create_droplet(const Call& call) {
     }
     made->second.status = "active";
     made->second.locked = false;
-    ++next_address_;
-    made->second.address =
-        boot ? boot(made->second)
-             : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+    made->second.address = switch_on(id, made->second.image, made->second.user_data);
     finish(action);
-    run_script(made->second);
   });
   return {202,
           json::Object{
@@ -146,13 +143,9 @@ Answer DigitalOcean::create_droplet(const Call& call) {
           {}};
 }
 
-// Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
-void DigitalOcean::run_script(const Droplet& droplet) {
-  if (!droplet.user_data.ends_with("poweroff\n")) return;
-  after(pace.script, [this, id = droplet.id] {
-    const auto found = droplets.find(id);
-    if (found != droplets.end() && found->second.status == "active") found->second.status = "off";
-  });
+std::string* DigitalOcean::status_of(std::int64_t server) {
+  const auto found = droplets.find(server);
+  return found == droplets.end() ? nullptr : &found->second.status;
 }
 
 DigitalOcean::Droplet& DigitalOcean::place(std::string name, std::set<std::string> with_tags, std::string size,
@@ -162,8 +155,7 @@ DigitalOcean::Droplet& DigitalOcean::place(std::string name, std::set<std::strin
   droplet.status = "active";
   droplet.locked = false;
   droplet.created_at = time();
-  ++next_address_;
-  droplet.address = "198.51." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+  droplet.address = next_address("198.51.");
   tags.insert(with_tags.begin(), with_tags.end());
   droplet.tags = std::move(with_tags);
   const std::int64_t id = droplet.id;
@@ -175,6 +167,7 @@ void DigitalOcean::take_away(std::int64_t id) {
   if (std::exchange(droplet.deleting, true)) return;
   droplet.locked = true;
   after(pace.remove, [this, id] {
+    if (hardware) hardware->remove(id);
     droplets.erase(id);
     for (auto& [ip, reserved] : reserved_ips) {
       if (reserved.droplet == id) reserved.droplet = 0;
@@ -211,12 +204,20 @@ Answer DigitalOcean::act_on_droplet(const Call& call) {
           one.locked = one.deleting;
           finish(action, !fails);
           if (fails) return;
-          if (type == "shutdown" || type == "power_off") one.status = "off";
-          if (type == "power_on" || type == "reboot" || type == "power_cycle") one.status = "active";
+          if (type == "shutdown" || type == "power_off") {
+            one.status = "off";
+            if (hardware) hardware->stop(id);
+          }
+          if (type == "power_on" || type == "reboot" || type == "power_cycle") {
+            one.status = "active";
+            if (hardware) switch_on(id, one.image, one.user_data);
+          }
           if (type == "resize") one.size = size->slug;
           if (type == "rebuild") {
             one.image = image;
             one.status = "active";
+            if (hardware) hardware->remove(id);
+            if (hardware) one.address = switch_on(id, image, one.user_data);
           }
           if (type == "snapshot") {
             Image made{.id = next_id(), .name = name, .slug = {}, .distribution = images.at(one.image).distribution};
@@ -226,6 +227,7 @@ Answer DigitalOcean::act_on_droplet(const Call& call) {
             made.created_at = time();
             made.made_from = id;
             images[made.id] = made;
+            if (hardware) hardware->keep_image(id, made.id);
           }
         });
   return {201, json::Object{{"action", shown(actions.at(action))}}, {}};
@@ -268,6 +270,7 @@ void DigitalOcean::route_images() {
     const Image* image = find_image(call);
     if (!image || !image->slug.empty()) return missing();
     if (image->copies_under_way > 0) return unprocessable("Image already has a pending event.");
+    if (hardware) hardware->remove_image(image->id);
     images.erase(image->id);
     return Answer{204, {}, {}};
   });
@@ -326,7 +329,7 @@ void DigitalOcean::route_rest() {
                                              {"email_verified", true},
                                              {"status", account_status},
                                              {"status_message", account_status == "active" ? "" : "payment failed"},
-                                             {"team", json::Object{{"uuid", "5df3e3004a17e242b7c20ca6c9fc25b701a47ece"},
+                                             {"team", json::Object{{"uuid", team_uuid},
                                                                    {"name", "Ops"}}}}}},
                   {}};
   });
@@ -402,7 +405,7 @@ void DigitalOcean::route_rest() {
   on("POST /v2/reserved_ips", [this](const Call& call) {
     const std::int64_t droplet = call.body.int_or("droplet_id", 0);
     if (droplet != 0 && !droplets.contains(droplet)) return missing();
-    ReservedIp one{.ip = "192.0.2." + std::to_string(++next_address_ % 250 + 1),
+    ReservedIp one{.ip = "192.0.2." + std::to_string(next_id() % 250 + 1),
                    .region = droplet != 0 ? droplets.at(droplet).region : call.body.string_or("region"),
                    .droplet = droplet};
     reserved_ips[one.ip] = one;

@@ -83,10 +83,9 @@ class DigitalOcean final : public Emulator {
   std::map<std::string, ReservedIp> reserved_ips;
   std::set<std::string> tags;
   std::string account_status = "active";
+  std::string team_uuid = "5df3e3004a17e242b7c20ca6c9fc25b701a47ece";
   int droplet_limit = 2000;
 
-  // A droplet's public address, once it boots; the default makes one up. A test may run something there.
-  std::function<std::string(const Droplet&)> boot;
   // As if somebody had clicked: running at once.
   Droplet& place(std::string name, std::set<std::string> tags, std::string size = "s-1vcpu-1gb",
                  std::string region = "lon1");
@@ -105,7 +104,6 @@ class DigitalOcean final : public Emulator {
   Droplet* find_droplet(const Call& call);
   Image* find_image(const Call& call);
   Image* image_named(const json::Value& id_or_slug);
-  void run_script(const Droplet& droplet);
   void take_away(std::int64_t droplet);
   Action& begin(std::string type, std::string resource_type, std::int64_t resource, const std::string& region);
   void finish(std::int64_t action, bool well = true);
@@ -127,9 +125,10 @@ class DigitalOcean final : public Emulator {
   void too_many_headers(http::Headers& headers) const override;
   std::string request_id_header() const override { return "x-request-id"; }
   void spoil_total(json::Value& body) const override;
+  std::string* status_of(std::int64_t server) override;
+  std::string_view word_for_on() const override { return "active"; }
 
   std::deque<Instant> hour_;
-  std::int64_t next_address_ = 0;
 };
 
 // What it sells: the same for every account.

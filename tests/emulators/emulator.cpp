@@ -8,6 +8,8 @@ namespace {
 
 using How = Trouble::How;
 
+constexpr Duration kGlance = std::chrono::milliseconds(200);  // at a machine that may go off by itself
+
 std::string target_of(const std::string& url) {
   const auto host = url.find("://");
   const auto path = host == std::string::npos ? 0 : url.find('/', host + 3);
@@ -80,6 +82,34 @@ void Emulator::catch_up() {
     due_.erase(due_.begin());
     effect();
   }
+}
+
+std::string Emulator::next_address(std::string_view net) {
+  ++addresses_;
+  return std::string(net) + std::to_string(addresses_ / 250) + "." + std::to_string(addresses_ % 250 + 1);
+}
+
+std::string Emulator::switch_on(std::int64_t server, std::int64_t image, const std::string& user_data) {
+  if (hardware) {
+    watch_hardware(server);
+    return hardware->start(server, image, user_data);
+  }
+  // Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
+  if (user_data.ends_with("poweroff\n")) {
+    after(pace.script, [this, server] {
+      if (std::string* status = status_of(server); status && *status == word_for_on()) *status = "off";
+    });
+  }
+  return next_address("203.0.");
+}
+
+void Emulator::watch_hardware(std::int64_t server) {
+  after(kGlance, [this, server] {
+    std::string* status = status_of(server);
+    if (!status || *status != word_for_on()) return;
+    if (hardware->runs(server)) return watch_hardware(server);
+    *status = "off";
+  });
 }
 
 std::size_t Emulator::calls(std::string_view beginning) const {

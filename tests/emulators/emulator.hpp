@@ -71,6 +71,21 @@ struct Pace {
   Duration visible = std::chrono::seconds(2);  // until what was made is found by those who look
 };
 
+// What stands behind the servers where a test wants something real there; by the vendor's own ids. Called on the
+// emulator's reactor: nothing of it may take long.
+class Hardware {
+ public:
+  virtual ~Hardware() = default;
+  // A machine whose disk begins as that image, and that does what its user data says; its address. One that was stopped
+  // starts again as it was.
+  virtual std::string start(std::int64_t server, std::int64_t image, const std::string& user_data) = 0;
+  virtual bool runs(std::int64_t server) = 0;  // false once it has gone off by itself
+  virtual void stop(std::int64_t server) = 0;
+  virtual void remove(std::int64_t server) = 0;
+  virtual void keep_image(std::int64_t server, std::int64_t image) = 0;
+  virtual void remove_image(std::int64_t image) = 0;
+};
+
 class Emulator {
  public:
   // `vendor` names the contract; `token` is the only one that is let in.
@@ -88,6 +103,7 @@ class Emulator {
   void leave_in_peace();
 
   Pace pace;
+  Hardware* hardware = nullptr;  // absent: servers are rows in a table, with addresses that lead nowhere
   std::string token;  // may be changed: a rotation
   // Applies what is due by now. Called before each answer; a test that looks at the state calls it too.
   void catch_up();
@@ -96,6 +112,10 @@ class Emulator {
   const std::vector<std::string>& log() const { return log_; }
   std::size_t calls(std::string_view beginning) const;
   void forget_calls() { log_.clear(); }
+  // Ids are the vendor's, no account's: of two accounts each has its own.
+  void number_from(std::int64_t id) { last_id_ = id; }
+  // Servers that were made on somebody's call, those that are gone included.
+  int creations() const { return creations_; }
   // 429s that no script asked for.
   int over_the_limit() const { return over_the_limit_; }
   // What either side said against the vendor's own description; empty where there is no description.
@@ -118,6 +138,14 @@ class Emulator {
   virtual std::string request_id_header() const = 0;
   // Takes the last entry out of a listing, and leaves the total.
   virtual void spoil_total(json::Value& body) const = 0;
+  // How that server is in the vendor's words; null when it is gone. And the word for one that is on.
+  virtual std::string* status_of(std::int64_t server) = 0;
+  virtual std::string_view word_for_on() const = 0;
+
+  void count_creation() { ++creations_; }
+  // The server is on from now on: its address, and in time it may go off by itself.
+  std::string switch_on(std::int64_t server, std::int64_t image, const std::string& user_data);
+  std::string next_address(std::string_view net);  // "203.0."
 
   Instant now() const { return reactor_.now(); }
   std::string time() const { return format_time(wall()); }
@@ -134,6 +162,7 @@ class Emulator {
     std::vector<std::string> segments;
     Route route;
   };
+  void watch_hardware(std::int64_t server);
   Answer dispatch(Call& call, std::string_view path);
   std::optional<Trouble::How> trouble_of(const std::string& name);
   void judge(const http::Request& request, const http::Response& response);
@@ -152,6 +181,8 @@ class Emulator {
   contract::Faults breaches_;
   int over_the_limit_ = 0;
   std::int64_t last_id_ = 1000;
+  std::int64_t addresses_ = 0;
+  int creations_ = 0;
 };
 
 }  // namespace gantry::emulators

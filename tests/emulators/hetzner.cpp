@@ -95,6 +95,7 @@ void Hetzner::route_servers() {
     const std::int64_t id = server->id;
     const std::int64_t action = begin("delete_server", {{"server", id}}).id;
     after(pace.remove, [this, id, action] {
+      if (hardware) hardware->remove(id);
       servers.erase(id);
       finish(action);
     });
@@ -164,6 +165,7 @@ Answer Hetzner::create_server(const Call& call) {
   const std::int64_t start = begin("start_server", {{"server", id}}).id;
   const bool fails = doomed();
   servers.emplace(id, std::move(server));
+  count_creation();
   after(pace.create, [this, id, action, start, fails] {
     const auto made = servers.find(id);
     if (made == servers.end()) return;
@@ -175,13 +177,9 @@ Answer Hetzner::create_server(const Call& call) {
     }
     made->second.status = "running";
     made->second.locked = false;
-    ++next_address_;
-    made->second.address =
-        boot ? boot(made->second)
-             : "203.0." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+    made->second.address = switch_on(id, made->second.image, made->second.user_data);
     finish(action);
     finish(start);
-    run_script(made->second);
   });
   const bool has_keys = call.body.find("ssh_keys") && !call.body.find("ssh_keys")->as_array().empty();
   return {201,
@@ -192,13 +190,9 @@ Answer Hetzner::create_server(const Call& call) {
           {}};
 }
 
-// Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
-void Hetzner::run_script(const Server& server) {
-  if (!server.user_data.ends_with("poweroff\n")) return;
-  after(pace.script, [this, id = server.id] {
-    const auto found = servers.find(id);
-    if (found != servers.end() && found->second.status == "running") found->second.status = "off";
-  });
+std::string* Hetzner::status_of(std::int64_t server) {
+  const auto found = servers.find(server);
+  return found == servers.end() ? nullptr : &found->second.status;
 }
 
 Hetzner::Server& Hetzner::place(std::string name, Labels labels, std::string type, std::string location) {
@@ -208,8 +202,7 @@ Hetzner::Server& Hetzner::place(std::string name, Labels labels, std::string typ
   server.locked = false;
   server.labels = std::move(labels);
   server.created = time();
-  ++next_address_;
-  server.address = "198.51." + std::to_string(next_address_ / 250) + "." + std::to_string(next_address_ % 250 + 1);
+  server.address = next_address("198.51.");
   const std::int64_t id = server.id;
   return servers.insert_or_assign(id, std::move(server)).first->second;
 }
@@ -234,12 +227,20 @@ Answer Hetzner::act_on_server(const Call& call, const std::string& command) {
     Server& one = found->second;
     one.locked = one.deleting;
     if (fails) return finish(action, "action_failed", "Action failed");
-    if (command == "shutdown" || command == "poweroff") one.status = "off";
-    if (command == "poweron" || command == "reboot" || command == "reset") one.status = "running";
+    if (command == "shutdown" || command == "poweroff") {
+      one.status = "off";
+      if (hardware) hardware->stop(id);
+    }
+    if (command == "poweron" || command == "reboot" || command == "reset") {
+      one.status = "running";
+      if (hardware) switch_on(id, one.image, one.user_data);
+    }
     if (command == "change_type") one.type = type->name;
     if (command == "rebuild") {
       one.image = image;
       one.status = "running";
+      if (hardware) hardware->remove(id);
+      if (hardware) one.address = switch_on(id, image, one.user_data);
     }
     finish(action);
   };
@@ -285,6 +286,7 @@ Answer Hetzner::create_image(const Call& call) {
     }
     made->second.status = "available";
     made->second.image_size = 2.3;
+    if (hardware) hardware->keep_image(server, id);
     finish(action);
   });
   return {201, json::Object{{"image", shown(images.at(id))}, {"action", shown(actions.at(action))}}, {}};
@@ -324,6 +326,7 @@ void Hetzner::route_images() {
     const auto found = images.find(call.number(0));
     if (found == images.end() || found->second.type == "system") return missing("image");
     if (found->second.status == "creating") return refusal(423, "locked", "image is locked");
+    if (hardware) hardware->remove_image(found->first);
     images.erase(found);
     return Answer{204, {}, {}};
   });

@@ -82,7 +82,6 @@ class Hetzner final : public Emulator {
   std::map<std::int64_t, Key> keys;
   int server_limit = 2000;
 
-  std::function<std::string(const Server&)> boot;
   Server& place(std::string name, Labels labels, std::string type = "cx23", std::string location = "fsn1");
 
  private:
@@ -96,7 +95,6 @@ class Hetzner final : public Emulator {
   Answer create_firewall(const Call& call);
 
   bool visible(const Server& server) const { return server.visible <= now(); }
-  void run_script(const Server& server);
   Server* find_server(const Call& call);
   Image* image_named(const std::string& name_or_id);
   bool applies(const Firewall& firewall) const;
@@ -119,10 +117,11 @@ class Hetzner final : public Emulator {
   void too_many_headers(http::Headers&) const override {}
   std::string request_id_header() const override { return "X-Correlation-Id"; }
   void spoil_total(json::Value& body) const override;
+  std::string* status_of(std::int64_t server) override;
+  std::string_view word_for_on() const override { return "running"; }
 
   double calls_left_ = 3600;
   Instant counted_{};
-  std::int64_t next_address_ = 0;
 };
 
 namespace hetzner {

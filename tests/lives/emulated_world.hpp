@@ -4,12 +4,10 @@
 
 #include <gmock/gmock.h>
 
-#include "reconcilers/provider/provider_reconciler.hpp"
-#include "reconcilers/server/server_reconciler.hpp"
-#include "reconcilers/snapshot/snapshot_reconciler.hpp"
+#include <deque>
+
 #include "tests/clouds/account_test.hpp"
-#include "tests/reconcilers/agent_directory.hpp"
-#include "tests/world/world.hpp"
+#include "tests/reconcilers/cloud_reconcilers.hpp"
 
 namespace gantry::lives {
 
@@ -18,7 +16,7 @@ class MortalTransport final : public http::Transport {
  public:
   MortalTransport(http::Transport& network, world::Lifeline& line) : network_(network), line_(line) {}
   Task<http::Response> send(http::Request request) override {
-    const std::string name = "vendor " + request.method;
+    const std::string name = "vendor " + request.method + " " + request.url;
     co_return co_await line_.pass<http::Response>(name, [this, &request] { return network_.send(request); });
   }
 
@@ -27,24 +25,51 @@ class MortalTransport final : public http::Transport {
   world::Lifeline& line_;
 };
 
+// The vendor's front door: which account is meant, the token says; a wrong one is refused by the first.
+class FrontDoor final : public http::Transport {
+ public:
+  void add(emulators::Emulator& account) { accounts_.push_back({&account, emulators::EmulatorTransport(account)}); }
+  Task<http::Response> send(http::Request request) override {
+    for (auto& [account, way] : accounts_) {
+      for (const auto& [name, value] : request.headers) {
+        if (value == "Bearer " + account->token) co_return co_await way.send(std::move(request));
+      }
+    }
+    co_return co_await accounts_.front().second.send(std::move(request));
+  }
+
+ private:
+  std::deque<std::pair<emulators::Emulator*, emulators::EmulatorTransport>> accounts_;
+};
+
 template <class Vendor>
-class EmulatedWorld {
+class EmulatedWorld : public reconcilers::CloudReconcilers {
  public:
   explicit EmulatedWorld(world::WorldOptions options)
       : world(with_setup(std::move(options))),
         vendor(*(vendor_ = std::make_unique<typename Vendor::Emulator>(world.reactor))) {
-    network_ = std::make_unique<emulators::EmulatorTransport>(vendor);
+    network_.add(vendor);
     world.restart();
-    world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: " + vendor.token +
-                "}\n---\napiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: cloud}\n"
-                "spec: {type: " +
+    use_token(vendor.token);
+    world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: cloud}\nspec: {type: " +
                 std::string(Vendor::type) + ", region: " + std::string(Vendor::region) +
                 ", credentials: {secretRef: {name: token}}}\n");
   }
 
-  void server(const std::string& name, const std::string& from) {
+  void use_token(const std::string& token) {
+    world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: " + token + "}\n");
+  }
+  // Somebody else's, or another project: empty.
+  typename Vendor::Emulator& open_another_account(const std::string& token) {
+    another_ = std::make_unique<typename Vendor::Emulator>(world.reactor, token);
+    another_->number_from(900'000);
+    network_.add(*another_);
+    return *another_;
+  }
+  void server(const std::string& name, const std::string& from, bool agent = false) {
     world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name +
-                "}\nspec: {providerRef: {name: cloud}, agent: {enabled: false}, size: " + std::string(Vendor::size) +
+                "}\nspec: {providerRef: {name: cloud}, agent: {enabled: " + (agent ? "true" : "false") +
+                "}, size: " + std::string(Vendor::size) +
                 ", " + from + "}\n");
   }
   void snapshot(const std::string& name, const std::string& from) {
@@ -52,13 +77,11 @@ class EmulatedWorld {
                 "}\nspec: {providerRef: {name: cloud}, " + from + "}\n");
   }
 
-  reconcilers::provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3"};
-  reconcilers::AgentDirectory hosts;
-
  private:
   // Made after the world, whose time they have, and gone after it: its end lets calls under way finish.
   std::unique_ptr<typename Vendor::Emulator> vendor_;
-  std::unique_ptr<emulators::EmulatorTransport> network_;
+  std::unique_ptr<typename Vendor::Emulator> another_;
+  FrontDoor network_;
 
  public:
   world::World world;
@@ -67,51 +90,11 @@ class EmulatedWorld {
  private:
   world::WorldOptions with_setup(world::WorldOptions options) {
     options.start = false;  // not before there is a vendor
-    options.setup = [this](world::World& house, world::Process& process) { serve(house, process); };
-    return options;
-  }
-
-  // As the registry does it.
-  void serve(world::World& house, world::Process& process) {
-    namespace provider = reconcilers::provider;
-    using reconcilers::server::ServerReconciler;
-    using reconcilers::snapshot::SnapshotReconciler;
-    auto line = std::make_shared<MortalTransport>(*network_, process.line);
-    auto accounts = std::make_shared<provider::Accounts>(
-        process.client, providers::ProviderParts{house.reactor, house.blocking, house.random, *line},
-        provider::Accounts::Factories{
-            {Vendor::type, [](const providers::ProviderParts& parts, const providers::ProviderSettings& settings) {
-               return Vendor::make(parts, settings);
-             }}});
-    const auto wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); };
-    const auto serve_kind = [&](std::string_view plural, std::shared_ptr<runtime::Reconciler> reconciler) {
-      process.plane->serve(object::Resource::of("gantry.dev", plural), *reconciler);
-      // What they share lives as long as they do.
-      process.reconcilers.emplace_back(reconciler.get(), [reconciler, accounts, line](runtime::Reconciler*) {});
+    options.setup = [this](world::World& house, world::Process& process) {
+      auto line = std::make_shared<MortalTransport>(network_, process.line);
+      serve(house, process, *line, {{Vendor::type, Vendor::make}}, {}, line);
     };
-    serve_kind("providers", std::make_shared<provider::ProviderReconciler>(house.reactor, *accounts));
-    serve_kind("servers", std::make_shared<ServerReconciler>(
-                              ServerReconciler::Parts{.reactor = house.reactor,
-                                                      .client = process.client,
-                                                      .hosts = hosts,
-                                                      .agent_key = Secret("fleet-key"),
-                                                      .authority = "our authority",
-                                                      .version = "1.2.3",
-                                                      .wake = wake,
-                                                      .accounts = accounts.get(),
-                                                      .random = &house.random,
-                                                      .issue =
-                                                          [](const std::string& name) {
-                                                            return ServerReconciler::AgentCertificate{
-                                                                "cert of " + name, Secret("its key"), "sha256:ab"};
-                                                          },
-                                                      .agent_source = [this] { return agent_source; }}));
-    serve_kind("snapshots", std::make_shared<SnapshotReconciler>(
-                                SnapshotReconciler::Parts{.reactor = house.reactor,
-                                                          .client = process.client,
-                                                          .accounts = *accounts,
-                                                          .agent_source = [this] { return agent_source; },
-                                                          .wake = wake}));
+    return options;
   }
 };
 

@@ -3,12 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "reconcilers/provider/provider_reconciler.hpp"
-#include "reconcilers/server/server_reconciler.hpp"
-#include "reconcilers/snapshot/snapshot_reconciler.hpp"
-#include "tests/reconcilers/agent_directory.hpp"
+#include "tests/reconcilers/cloud_reconcilers.hpp"
 #include "tests/reconcilers/memory_cloud.hpp"
-#include "tests/world/world.hpp"
 
 namespace gantry::reconcilers {
 
@@ -19,7 +15,7 @@ struct NoNetwork final : http::Transport {
   }
 };
 
-class CloudWorld {
+class CloudWorld : public CloudReconcilers {
  public:
   // count: whose calls have numbers, as FaultPlan::only; from the very first one on.
   explicit CloudWorld(world::WorldOptions options = {}, const std::string& count = {})
@@ -61,8 +57,6 @@ spec: {type: hetzner, region: fsn1}
   }
 
   provider::AccountOptions account_options;
-  provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3"};
-  AgentDirectory hosts;
   NoNetwork network;
 
  private:
@@ -75,52 +69,15 @@ spec: {type: hetzner, region: fsn1}
  private:
   world::WorldOptions with_setup(world::WorldOptions options) {
     options.start = false;  // not before there is a cloud
-    options.setup = [this](world::World& house, world::Process& process) { serve(house, process); };
-    return options;
-  }
-
-  // As the registry does it.
-  void serve(world::World& house, world::Process& process) {
-    auto accounts = std::make_shared<provider::Accounts>(
-        process.client, providers::ProviderParts{house.reactor, house.blocking, house.random, network},
-        provider::Accounts::Factories{
-            {"hetzner", [this, &process](const providers::ProviderParts&,
-                                         const providers::ProviderSettings&) { return connect(cloud, process.line); }}},
-        account_options);
-    // What they share lives as long as they do.
-    const auto keep = [&](const std::shared_ptr<runtime::Reconciler>& reconciler) {
-      process.reconcilers.emplace_back(reconciler.get(), [reconciler, accounts](runtime::Reconciler*) {});
+    options.setup = [this](world::World& house, world::Process& process) {
+      serve(house, process, network,
+            {{"hetzner",
+              [this, &process](const providers::ProviderParts&, const providers::ProviderSettings&) {
+                return connect(cloud, process.line);
+              }}},
+            account_options);
     };
-    const auto ours = [](std::string_view plural) { return object::Resource::of("gantry.dev", plural); };
-    const auto wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); };
-    auto provider = std::make_shared<provider::ProviderReconciler>(house.reactor, *accounts);
-    auto server = std::make_shared<server::ServerReconciler>(server::ServerReconciler::Parts{
-        .reactor = house.reactor,
-        .client = process.client,
-        .hosts = hosts,
-        .agent_key = Secret("fleet-key"),
-        .authority = "our authority",
-        .version = "1.2.3",
-        .wake = wake,
-        .accounts = accounts.get(),
-        .random = &house.random,
-        .issue =
-            [](const std::string& name) {
-              return server::ServerReconciler::AgentCertificate{"cert of " + name, Secret("its key"), "sha256:ab"};
-            },
-        .agent_source = [this] { return agent_source; }});
-    auto snapshot = std::make_shared<snapshot::SnapshotReconciler>(
-        snapshot::SnapshotReconciler::Parts{.reactor = house.reactor,
-                                            .client = process.client,
-                                            .accounts = *accounts,
-                                            .agent_source = [this] { return agent_source; },
-                                            .wake = wake});
-    process.plane->serve(ours("snapshots"), *snapshot);
-    keep(snapshot);
-    process.plane->serve(ours("providers"), *provider);
-    process.plane->serve(ours("servers"), *server);
-    keep(provider);
-    keep(server);
+    return options;
   }
 };
 
