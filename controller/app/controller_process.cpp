@@ -174,7 +174,7 @@ ControllerProcess::House::House(ControllerOptions given)
       loop, pool, options.data_dir, options.advertise.empty() ? "" : "https://" + options.advertise,
       std::string(kVersion));
   agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive);
-  deploy_api = std::make_unique<DeployApi>(*agent_routes, *api, front, loop, random, code->uploads());
+  deploy_api = std::make_unique<DeployApi>(*agent_routes, *api, front, loop, random, code->uploads(), *hosts);
 
   api::http::ServerOptions server_options;
   server_options.address = address.host;

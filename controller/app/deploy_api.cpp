@@ -18,19 +18,30 @@ Task<std::string> store_in(providers::source::UploadStore& uploads, std::string 
 }  // namespace
 
 DeployApi::DeployApi(api::Handler& next, api::Api& api, Reactor& front, Reactor& loop, Random& random,
-                     providers::source::UploadStore& uploads)
+                     providers::source::UploadStore& uploads, providers::agent::HostSet& hosts)
     : front_(front),
       loop_(loop),
       uploads_(uploads),
+      hosts_(hosts),
       client_(front, front, api.plane()),
       service_({.reactor = front,
                 .client = client_,
                 .random = random,
-                .keep_code = [this](std::string archive) { return keep(std::move(archive)); }}),
-      routes_(next, service_) {}
+                .keep_code = [this](std::string archive) { return keep(std::move(archive)); },
+                .ask_agent =
+                    [this](std::string server, std::string path, json::Value body, Duration limit) {
+                      return ask_agent(std::move(server), std::move(path), std::move(body), limit);
+                    }}),
+      routes_(next, service_, api) {}
 
 Task<std::string> DeployApi::keep(std::string archive) {
   co_return co_await loop_.call(front_, [this, &archive] { return store_in(uploads_, std::move(archive)); });
+}
+
+Task<json::Value> DeployApi::ask_agent(std::string server, std::string path, json::Value body, Duration limit) {
+  co_return co_await loop_.call(front_, [this, &server, &path, &body, limit] {
+    return hosts_.ask(std::move(server), std::move(path), std::move(body), limit);
+  });
 }
 
 }  // namespace gantry::app

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/api/access/impersonation.hpp"
 #include "controller/base/base64.hpp"
 
 namespace gantry::deploy {
@@ -20,11 +21,6 @@ std::vector<std::string> below_infra(const std::vector<std::string>& segments) {
   if (segments.size() > 2 && segments[0] == "api" && segments[1] == "v1") at = 2;
   if (segments.size() <= at || segments[at] != "infra") return {};
   return {segments.begin() + static_cast<std::ptrdiff_t>(at), segments.end()};
-}
-
-bool may_deploy(const api::HttpRequest& request) {
-  const auto& groups = request.user->groups;
-  return std::find(groups.begin(), groups.end(), "system:masters") != groups.end();
 }
 
 std::string parameter(const api::HttpRequest& request, std::string_view name, std::string_view otherwise = {}) {
@@ -60,75 +56,129 @@ DeployRequest read_provision(json::Value body) {
 
 }  // namespace
 
-void Routes::on(std::string method, std::vector<std::string> segments, Route route) {
+// What is declared is made or changed.
+const Routes::Needs Routes::kWriteApps{{"create", "apps"}, {"patch", "apps"}};
+const Routes::Needs Routes::kWriteSecrets{{"create", "secrets"}, {"patch", "secrets"}};
+const Routes::Needs Routes::kWriteServers{{"create", "servers"}, {"patch", "servers"}};
+const Routes::Needs Routes::kWriteSnapshots{{"create", "snapshots"}, {"patch", "snapshots"}};
+const Routes::Needs Routes::kWriteProviders{{"create", "providers"}, {"patch", "providers"}};
+
+void Routes::on(std::string method, std::vector<std::string> segments, Needs needs, Route route) {
   segments.insert(segments.begin(), "infra");
-  routes_.push_back({std::move(method), std::move(segments), std::move(route)});
+  routes_.push_back({std::move(method), std::move(segments), std::move(needs), std::move(route)});
 }
 
-Routes::Routes(api::Handler& next, Service& service) : next_(next), service_(service) {
-  on("GET", {"setup", "status"}, [this](const Call& call) -> Task<api::HttpResponse> {
+// An operation of the agent's own, on a known Server's.
+void Routes::on_agent(std::vector<std::string> operation, Duration limit, std::string query) {
+  std::string path;
+  for (const auto& word : operation) path += "/" + word;
+  path += query;
+  operation.insert(operation.begin(), {"agent", "{}"});
+  on("POST", std::move(operation), {{"create", "servers/agent"}},
+     [this, path, limit](const Call& call) -> Task<api::HttpResponse> {
+       co_return json_response(json::Object{
+           {"success", true},
+           {"data", co_await service_.ask_agent(call.ns, call.captured[0], path, call.body, limit)}});
+     });
+}
+
+void Routes::require(const Call& call, const Needs& needs) const {
+  for (const auto& [verb, what] : needs) {
+    const auto slash = what.find('/');
+    const std::string_view resource = what.substr(0, slash);
+    const std::string_view sub = slash == std::string_view::npos ? std::string_view() : what.substr(slash + 1);
+    const std::string_view group = resource == "secrets" ? "" : "gantry.dev";
+    if (api_.authorizer().allow(call.user, {verb, group, resource, sub, call.ns, {}, {}})) continue;
+    throw Error(ErrorCode::Forbidden, "forbidden: User \"" + call.user.name + "\" cannot " + std::string(verb) +
+                                          " resource \"" + std::string(what) + "\" in the namespace \"" + call.ns +
+                                          "\"");
+  }
+}
+
+// An App, and what is declared with it.
+void Routes::require_deploy(const Call& call, const DeployRequest& wanted) const {
+  require(call, kWriteApps);
+  if (!wanted.env.empty() || !wanted.git_token.empty()) require(call, kWriteSecrets);
+  if (wanted.new_servers > 0) require(call, kWriteServers);
+}
+
+Service::Run Routes::known_run(const Call& call, const std::string& id) const {
+  const Service::Begun* known = service_.find_run(id);
+  if (!known || known->ns != call.ns) return nullptr;
+  require(call, {{"get", known->resource}});
+  return known->run;
+}
+
+Routes::Routes(api::Handler& next, Service& service, const api::Api& api)
+    : next_(next), service_(service), api_(api) {
+  on("GET", {"setup", "status"}, {{"get", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.setup_status(call.ns));
   });
-  on("POST", {"setup", "init", "stream"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("POST", {"setup", "init", "stream"}, kWriteSnapshots, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return stream_of(call,
                         [&] { return service_.build_image(read_image_build(call.body, kBaseSnapshot), call.ns); });
   });
-  on("GET", {"snapshots"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("GET", {"snapshots"}, {{"list", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.snapshots(call.ns));
   });
-  on("POST", {"images", "build", "stream"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("POST", {"images", "build", "stream"}, kWriteSnapshots, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return stream_of(call, [&] { return service_.build_image(read_image_build(call.body, {}), call.ns); });
   });
-  on("POST", {"snapshots", "{}", "transfer-all"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("POST", {"snapshots", "{}", "transfer-all"}, {{"patch", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.transfer_everywhere(call.ns, call.captured[0]), 202);
   });
-  on("DELETE", {"snapshots", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("DELETE", {"snapshots", "{}"}, {{"delete", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_await service_.remove_snapshot(call.ns, call.captured[0], parameter(call.request, "force") == "true");
     co_return json_response(json::Object{{"success", true}});
   });
-  on("GET", {"servers"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("GET", {"servers"}, {{"list", "servers"}, {"list", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.servers(call.ns));
   });
-  on("POST", {"servers", "provision"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("POST", {"servers", "provision"}, kWriteServers, [this](const Call& call) -> Task<api::HttpResponse> {
     const auto run = service_.provision(read_provision(call.body), call.ns);
     co_return json_response(
         json::Object{{"success", true}, {"operation", run->id()}, {"stream", "/infra/operations/" + run->id()}}, 202);
   });
-  on("DELETE", {"servers", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("DELETE", {"servers", "{}"}, {{"delete", "servers"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.remove_server(call.ns, call.captured[0]));
   });
   const auto deploy = [this](const Call& call) -> Task<api::HttpResponse> {
-    co_return stream_of(call, [&] { return service_.deploy(read_deploy(call.body), call.ns); });
+    co_return stream_of(call, [&] {
+      DeployRequest wanted = read_deploy(call.body);
+      require_deploy(call, wanted);
+      return service_.deploy(std::move(wanted), call.ns);
+    });
   };
-  on("POST", {"deploy"}, deploy);
-  on("POST", {"deploy", "unified"}, deploy);
+  on("POST", {"deploy"}, {}, deploy);
+  on("POST", {"deploy", "unified"}, {}, deploy);
   const auto single = [this](const Call& call) -> Task<api::HttpResponse> {
-    const auto run = service_.deploy(read_single(call.body), call.ns);
+    json::Value body = call.body;
+    if (body.is_object() && !call.captured.empty()) body["server_ip"] = call.captured[0];
+    DeployRequest wanted = read_single(std::move(body));
+    require_deploy(call, wanted);
+    const auto run = service_.deploy(std::move(wanted), call.ns);
     co_await run->wait();
     co_return json_response(run->result());
   };
-  on("POST", {"deploy", "single"}, single);
-  on("POST", {"deploy", "upload"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("POST", {"deploy", "single"}, {}, single);
+  on("POST", {"deploy", "upload"}, kWriteApps, [this](const Call& call) -> Task<api::HttpResponse> {
     auto code = base64_decode(call.body.string_or("code_tar_b64"));
     if (!code || code->empty())
       throw Error(ErrorCode::Invalid, "code_tar_b64: should be a tar, tar.gz or zip in base64");
     co_return json_response(json::Object{{"success", true}, {"digest", co_await service_.keep_code(std::move(*code))}});
   });
-  on("GET", {"operations", "{}"}, [this](const Call& call) -> Task<api::HttpResponse> {
-    const auto run = service_.find_run(call.captured[0]);
+  on("GET", {"operations", "{}"}, {}, [this](const Call& call) -> Task<api::HttpResponse> {
+    const auto run = known_run(call, call.captured[0]);
     if (!run) throw Error(ErrorCode::NotFound, "no operation " + call.captured[0] + " is known any more");
     co_return stream_of(call, [&] { return run; });
   });
-  on("GET", {"agent", "health"}, [this](const Call& call) -> Task<api::HttpResponse> {
+  on("GET", {"agent", "health"}, {{"list", "servers"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.agent_health(call.ns, parameter(call.request, "server_ip")));
   });
-  on("POST", {"agent", "{}", "containers", "run"}, [this](const Call& call) -> Task<api::HttpResponse> {
-    json::Value body = call.body;
-    body["server_ip"] = call.captured[0];
-    const auto run = service_.deploy(read_single(std::move(body)), call.ns);
-    co_await run->wait();
-    co_return json_response(run->result());
-  });
+  on("POST", {"agent", "{}", "containers", "run"}, {}, single);
+  on_agent({"build"}, std::chrono::minutes(30), "?wait");
+  on_agent({"pull"}, std::chrono::minutes(15));
+  on_agent({"git", "clone"}, std::chrono::minutes(10));
 }
 
 api::HttpResponse Routes::stream_of(const Call& call, const std::function<Service::Run()>& begin) {
@@ -136,7 +186,7 @@ api::HttpResponse Routes::stream_of(const Call& call, const std::function<Servic
   std::size_t after = 0;
   std::string id;
   if (const std::string* last = call.request.header("last-event-id"); last && read_event_id(*last, id, after)) {
-    run = service_.find_run(id);
+    run = known_run(call, id);
     if (!run) throw Error(ErrorCode::Expired, "the run of event " + *last + " is not known any more");
   } else {
     run = begin();
@@ -162,10 +212,13 @@ Task<api::HttpResponse> Routes::handle(api::HttpRequest request) {
 
 Task<api::HttpResponse> Routes::answer(const api::HttpRequest& request, std::vector<std::string> segments) {
   if (!request.user) throw Error(ErrorCode::Unauthorized, "Unauthorized");
-  if (!may_deploy(request)) throw Error(ErrorCode::Forbidden, "only members of system:masters may use the Deploy API");
   const Routed* found = nullptr;
   bool known = false;
-  Call call{.request = request, .captured = {}, .ns = parameter(request, "namespace", "default"), .body = {}};
+  Call call{.request = request,
+            .user = api::access::impersonated(request, *request.user, api_.authorizer()).value_or(*request.user),
+            .captured = {},
+            .ns = parameter(request, "namespace", "default"),
+            .body = {}};
   for (const auto& routed : routes_) {
     if (routed.segments.size() != segments.size()) continue;
     std::vector<std::string> captured;
@@ -186,11 +239,15 @@ Task<api::HttpResponse> Routes::answer(const api::HttpRequest& request, std::vec
   if (!found)
     throw Error(known ? ErrorCode::MethodNotAllowed : ErrorCode::NotFound,
                 request.method + " " + request.path + " is not of the Deploy API");
+  require(call, found->needs);
   if (!request.body.empty()) call.body = json::parse(request.body);
   const std::string* header = request.header("x-cloud-token");
   const std::string* query = request.parameter("do_token");
-  if (const std::string* token = header ? header : query; token && !token->empty())
+  if (const std::string* token = header ? header : query; token && !token->empty()) {
+    require(call, kWriteProviders);
+    require(call, kWriteSecrets);
     co_await service_.use_token(Secret(*token), call.ns);
+  }
   api::HttpResponse response = co_await found->route(call);
   // In a URL it ends up in other people's logs.
   if (query)

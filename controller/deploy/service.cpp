@@ -32,12 +32,12 @@ Task<> Service::use_token(Secret token, std::string ns) {
 
 // ---- runs
 
-Service::Run Service::begin(Steps steps) {
+Service::Run Service::begin(std::string ns, std::string resource, Steps steps) {
   std::erase_if(runs_, [&](const auto& one) {
-    return one.second->over() && one.second->ended() + kRunKept < parts_.reactor.now();
+    return one.second.run->over() && one.second.run->ended() + kRunKept < parts_.reactor.now();
   });
   if (runs_.size() >= kRunsKept) {
-    std::erase_if(runs_, [](const auto& one) { return one.second->over(); });
+    std::erase_if(runs_, [](const auto& one) { return one.second.run->over(); });
     if (runs_.size() >= kRunsKept) {
       Error error(ErrorCode::RateLimited, std::to_string(runs_.size()) + " deploys are under way");
       error.retry_after = std::chrono::seconds(30);
@@ -45,14 +45,14 @@ Service::Run Service::begin(Steps steps) {
     }
   }
   auto run = std::make_shared<EventLog>(parts_.reactor, parts_.random.hex(8));
-  runs_.emplace(run->id(), run);
+  runs_.emplace(run->id(), Begun{run, std::move(ns), std::move(resource)});
   parts_.reactor.spawn(carry_out(run, std::move(steps)));
   return run;
 }
 
-Service::Run Service::find_run(const std::string& id) const {
+const Service::Begun* Service::find_run(const std::string& id) const {
   const auto found = runs_.find(id);
-  return found == runs_.end() ? nullptr : found->second;
+  return found == runs_.end() ? nullptr : &found->second;
 }
 
 // Whatever happens, the stream ends with one event of type done.
@@ -102,7 +102,7 @@ Task<bool> Service::follow(EventLog& log, std::vector<object::Key> keys,
 // ---- deploy
 
 Service::Run Service::deploy(DeployRequest request, std::string ns) {
-  return begin([this, request = std::move(request), ns = std::move(ns)](EventLog& log) {
+  return begin(ns, "apps", [this, request = std::move(request), ns](EventLog& log) {
     return deploy_steps(log, request, ns);
   });
 }
@@ -165,7 +165,7 @@ Task<json::Array> Service::outcome(const Places& places, const object::Key& app,
 }
 
 Service::Run Service::provision(DeployRequest wanted, std::string ns) {
-  return begin([this, wanted = std::move(wanted), ns = std::move(ns)](EventLog& log) -> Task<> {
+  return begin(ns, "servers", [this, wanted = std::move(wanted), ns](EventLog& log) -> Task<> {
     const Places places = co_await places_of(wanted, ns);
     std::vector<Declared> objects;
     std::vector<object::Key> keys;
@@ -187,7 +187,7 @@ Service::Run Service::provision(DeployRequest wanted, std::string ns) {
 }
 
 Service::Run Service::build_image(ImageBuild build, std::string ns) {
-  return begin([this, build = std::move(build), ns = std::move(ns)](EventLog& log) -> Task<> {
+  return begin(ns, "snapshots", [this, build = std::move(build), ns](EventLog& log) -> Task<> {
     log.say("🚀 Building " + build.name, {{"step", "begin"}});
     const Declared snapshot = snapshot_of(build, ns);
     co_await apply(log, {snapshot});
@@ -236,11 +236,21 @@ Task<json::Value> Service::servers(std::string ns) {
   co_return all;
 }
 
-Task<json::Value> Service::agent_health(std::string ns, std::string ip) {
+Task<json::Value> Service::server_with(std::string ns, std::string ip) {
   const auto servers = co_await list("servers", ns);
   const json::Value* server = server_at(servers, ip);
   if (!server) throw Error(ErrorCode::NotFound, "no Server of namespace " + ns + " has the address " + ip);
-  co_return agent_view(*server);
+  co_return *server;
+}
+
+Task<json::Value> Service::agent_health(std::string ns, std::string ip) {
+  co_return agent_view(co_await server_with(std::move(ns), std::move(ip)));
+}
+
+Task<json::Value> Service::ask_agent(std::string ns, std::string ip, std::string path, json::Value body,
+                                     Duration limit) {
+  const std::string name = name_of(co_await server_with(ns, std::move(ip)));
+  co_return co_await parts_.ask_agent(ns + "/" + name, std::move(path), std::move(body), limit);
 }
 
 Task<json::Value> Service::transfer_everywhere(std::string ns, std::string id) {

@@ -24,6 +24,8 @@ class Service {
     Random& random;
     // Keeps an archive of code, and says by which digest spec.source.code.upload finds it.
     std::function<Task<std::string>(std::string archive)> keep_code;
+    // An operation of the agent of a Server ("namespace/name"): POST of that path. Throws what the agent says.
+    std::function<Task<json::Value>(std::string server, std::string path, json::Value body, Duration limit)> ask_agent;
     Duration patience = std::chrono::minutes(30);      // with one run
     Duration glance = std::chrono::milliseconds(500);  // between two looks at it
   };
@@ -36,13 +38,20 @@ class Service {
   Run deploy(DeployRequest request, std::string ns);
   Run build_image(ImageBuild build, std::string ns);
   Run provision(DeployRequest wanted, std::string ns);
+  struct Begun {
+    Run run;
+    std::string ns;
+    std::string resource;  // what comes of it: apps, servers, snapshots
+  };
   // Null when nobody knows it any more: an hour after its end.
-  Run find_run(const std::string& id) const;
+  const Begun* find_run(const std::string& id) const;
 
   Task<json::Value> setup_status(std::string ns);
   Task<json::Value> snapshots(std::string ns);
   Task<json::Value> servers(std::string ns);
   Task<json::Value> agent_health(std::string ns, std::string ip);
+  // Only of a known Server, or this would be an open relay: else Error(NotFound).
+  Task<json::Value> ask_agent(std::string ns, std::string ip, std::string path, json::Value body, Duration limit);
   // `id`: an object's name, or the vendor's id of what stands behind it. Throws Error(NotFound).
   Task<json::Value> transfer_everywhere(std::string ns, std::string id);
   // Throws Error(Conflict) while something starts from it, unless forced.
@@ -53,7 +62,7 @@ class Service {
 
  private:
   using Steps = std::function<Task<>(EventLog&)>;
-  Run begin(Steps steps);
+  Run begin(std::string ns, std::string resource, Steps steps);
   Task<> carry_out(Run run, Steps steps);
 
   Task<> deploy_steps(EventLog& log, DeployRequest request, std::string ns);
@@ -65,10 +74,11 @@ class Service {
   Task<json::Array> outcome(const Places& places, const object::Key& app, bool success);
 
   Task<std::vector<json::Value>> list(std::string_view plural, std::string ns);
+  Task<json::Value> server_with(std::string ns, std::string ip);
   Task<json::Value> named(std::string_view plural, std::string ns, std::string id);
 
   Parts parts_;
-  std::map<std::string, Run> runs_;
+  std::map<std::string, Begun> runs_;
 };
 
 }  // namespace gantry::deploy

@@ -61,6 +61,10 @@ std::shared_ptr<WorkloadHost> HostSet::find_host(const std::string& server) cons
 
 Task<json::Value> HostSet::health(std::string server) { co_return co_await get(server)->health(); }
 
+Task<json::Value> HostSet::ask(std::string server, std::string path, json::Value body, Duration limit) {
+  co_return co_await get(server)->ask(std::move(path), std::move(body), limit);
+}
+
 void HostSet::on_contact(std::function<void(const std::string&)> callback) {
   contact_listeners_.push_back(std::move(callback));
 }

@@ -43,6 +43,10 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   // Where the instance is: its Server's agent asks, or this machine.
   Task<ProbeResult> probe(ProbeSpec spec);
 
+  // An operation of that Server's agent, as docs/agent.md lists them: POST of that path; the answer's data. Throws what
+  // the agent says.
+  Task<json::Value> ask(std::string server, std::string path, json::Value body, Duration limit);
+
   // As a HostDirectory.
   void keep(const std::string& server, const AgentEndpoint& endpoint) override;
   bool keeps(const std::string& server, const AgentEndpoint& endpoint) const override;

@@ -327,6 +327,11 @@ Task<json::Value> RemoteHost::health() {
   co_return co_await call("GET", "/health", options_.call);
 }
 
+Task<json::Value> RemoteHost::ask(std::string path, json::Value body, Duration limit) {
+  must_be_connected();
+  co_return co_await call("POST", std::move(path), limit, std::move(body));
+}
+
 Task<ProbeResult> RemoteHost::probe(ProbeSpec spec) {
   std::string problem = contact_.problem;
   if (contact_.connected) {

@@ -61,6 +61,7 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   const AgentContact& contact() const { return contact_; }
   void on_contact(std::function<void()> callback) { on_contact_ = std::move(callback); }
   Task<json::Value> health();
+  Task<json::Value> ask(std::string path, json::Value body, Duration limit);
   // `more` gives the pieces of a saved image; empty: the end.
   Task<> load_image(std::function<Task<std::string>()> more);
   // Not asked while the agent does not answer: then nothing is known. Never throws.

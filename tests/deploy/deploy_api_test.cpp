@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "controller/base/base64.hpp"
 #include "controller/base/log.hpp"
 #include "tests/world/world.hpp"
@@ -129,14 +131,19 @@ class DeployApi : public ::testing::Test {
 
   world::World world;
   std::vector<std::string> uploaded;
+  std::vector<std::string> asked_of_agents;
   Service service{{.reactor = world.reactor,
                    .client = world.user(),
                    .random = world.random,
                    .keep_code = [this](std::string archive) -> Task<std::string> {
                      uploaded.push_back(std::move(archive));
                      co_return "sha256:" + std::string(64, 'a');
+                   },
+                   .ask_agent = [this](std::string server, std::string path, json::Value, Duration) -> Task<json::Value> {
+                     asked_of_agents.push_back(server + path);
+                     co_return json::Object{{"asked", server + path}};
                    }}};
-  Routes routes{world.api(), service};
+  Routes routes{world.api(), service, world.api()};
 };
 
 TEST_F(DeployApi, ADeployEndsInAnAppAndIsToldUntilItServes) {
@@ -395,16 +402,165 @@ TEST_F(DeployApi, ServersAreListedMadeAndRemoved) {
   EXPECT_EQ(ask("DELETE", "/infra/servers/web-1").status, 200) << "gone is what was asked for";
 }
 
-TEST_F(DeployApi, OnlyWhoMayDoEverythingMayDeploy) {
+TEST_F(DeployApi, StrangersAndUnknownPathsAreToldApart) {
   auto stranger = request("GET", "/infra/servers");
   stranger.user.reset();
   EXPECT_EQ(ask(std::move(stranger)).status, 401);
-  auto guest = request("GET", "/infra/servers");
-  guest.user->groups = {"guests"};
-  EXPECT_EQ(ask(std::move(guest)).status, 403);
   EXPECT_EQ(ask("GET", "/infra/nothing").status, 404);
   EXPECT_EQ(ask("PUT", "/infra/deploy").status, 405);
   EXPECT_EQ(ask("GET", "/version").status, 200) << "what is not ours goes on to the API";
+}
+
+// The rows of the acceptance list (E-33 to E-51), each with the endpoint that it is about.
+struct Endpoint {
+  const char* row;
+  const char* method;
+  const char* path;
+  json::Value body;
+  int status;
+  const char* answer;                // in its body
+  std::vector<std::string> needs{};  // "verb resource", each of which is demanded
+};
+std::ostream& operator<<(std::ostream& out, const Endpoint& one) {
+  return out << one.row << " " << one.method << " " << one.path;
+}
+
+std::vector<Endpoint> endpoints() {
+  const std::vector<std::string> snapshot{"create snapshots", "patch snapshots"};
+  const std::vector<std::string> app{"create apps", "patch apps"};
+  const json::Object deploy{{"name", "a"}, {"port", 80}, {"source_type", "image"}, {"image", "nginx"}};
+  json::Object with_secret = deploy;
+  with_secret.set("env_vars", json::Object{{"K", "v"}});
+  json::Object with_servers = deploy;
+  for (const auto& [field, value] : std::initializer_list<std::pair<const char*, json::Value>>{
+           {"new_server_count", 1}, {"snapshot_id", "123"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}})
+    with_servers.set(field, value);
+  const auto plus = [](std::vector<std::string> all, std::vector<std::string> more) {
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  return {
+      {"E-24", "POST", "/infra/deploy", with_servers, 200, "", plus(app, {"create servers", "patch servers"})},
+      {"E-26", "GET", "/infra/servers?do_token=dop_v1_rows", {}, 200, "web-1",
+       {"list servers", "list snapshots", "create providers", "patch providers", "create secrets", "patch secrets"}},
+      {"E-33", "GET", "/infra/setup/status", {}, 200, R"("exists")", {"get snapshots"}},
+      {"E-34", "POST", "/infra/setup/init/stream", json::Object{}, 200, "", snapshot},
+      {"E-35", "GET", "/infra/snapshots", {}, 200, R"("id":"123")", {"list snapshots"}},
+      {"E-36", "POST", "/infra/images/build/stream", json::Object{{"name", "media"}}, 200, "", snapshot},
+      {"E-37", "POST", "/infra/snapshots/123/transfer-all", {}, 202, R"("name":"base")", {"patch snapshots"}},
+      {"E-38", "DELETE", "/infra/snapshots/123", {}, 200, R"("success":true)", {"delete snapshots"}},
+      {"E-39", "GET", "/infra/servers", {}, 200, R"("image":)", {"list servers", "list snapshots"}},
+      {"E-40", "POST", "/infra/servers/provision",
+       json::Object{{"snapshot_id", "123"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}}, 202, R"("operation")",
+       {"create servers", "patch servers"}},
+      {"E-41", "DELETE", "/infra/servers/web-1", {}, 200, R"("apps":[])", {"delete servers"}},
+      {"E-42", "POST", "/infra/deploy", deploy, 200, "", app},
+      {"E-42", "POST", "/infra/deploy", with_secret, 200, "", plus(app, {"create secrets", "patch secrets"})},
+      {"E-43", "POST", "/infra/deploy/unified", deploy, 200, "", app},
+      {"E-45", "POST", "/infra/deploy/upload", json::Object{{"code_tar_b64", base64_encode("a tar")}}, 200, "sha256:", app},
+      {"E-46", "GET", "/infra/agent/health?server_ip=10.0.0.1", {}, 200, R"("server":"web-1")", {"list servers"}},
+      {"E-47", "POST", "/infra/agent/10.0.0.1/build", json::Object{{"app", "x"}}, 200, "/build?wait",
+       {"create servers/agent"}},
+      {"E-49", "POST", "/infra/agent/10.0.0.1/pull", json::Object{{"image", "nginx"}}, 200, "/pull",
+       {"create servers/agent"}},
+      {"E-50", "POST", "/infra/agent/10.0.0.1/git/clone", json::Object{{"url", "https://x"}}, 200, "/git/clone",
+       {"create servers/agent"}},
+      {"E-51", "POST", "/infra/agent/192.0.2.1/pull", json::Object{{"image", "nginx"}}, 404, "192.0.2.1",
+       {"create servers/agent"}},
+  };
+}
+
+// Allows exactly what it is told.
+struct Allowed final : api::Authorizer {
+  std::set<std::string> all;
+  bool allow(const api::User&, const api::Access& access) const override {
+    std::string what = std::string(access.verb) + " " + std::string(access.resource);
+    if (!access.subresource.empty()) what += "/" + std::string(access.subresource);
+    return access.ns == "default" && all.contains(what);
+  }
+  json::Value rules(const api::User&, std::string_view) const override { return {}; }
+};
+
+class EachEndpoint : public DeployApi, public testing::WithParamInterface<Endpoint> {
+ protected:
+  EachEndpoint() {
+    server("web-1", "10.0.0.1");
+    world.apply(
+        "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base}\nspec: {providerRef: {name: do}, "
+        "from: {image: ubuntu-24-04-x64}}\n");
+    world.run(world.user().patch_status(world.key("Snapshot/base"), api::PatchType::Merge,
+                                        json::Object{{"status", json::Object{{"id", "123"}}}}));
+    world.api().set_authorizer(allowed);
+  }
+  std::shared_ptr<Allowed> allowed = std::make_shared<Allowed>();
+};
+
+TEST_P(EachEndpoint, AnswersWhoeverMayDoTheSameWithTheObjectsAndNobodyElse) {
+  const Endpoint& one = GetParam();
+  for (const auto& missing : one.needs) {
+    allowed->all = {one.needs.begin(), one.needs.end()};
+    allowed->all.erase(missing);
+    const auto refused = ask(one.method, one.path, one.body);
+    EXPECT_EQ(refused.status, 403) << "without " << missing;
+    EXPECT_THAT(text(refused), HasSubstr(missing.substr(0, missing.find(' ')))) << missing;
+  }
+  EXPECT_THAT(asked_of_agents, IsEmpty());
+  allowed->all = {one.needs.begin(), one.needs.end()};
+  const auto response = ask(one.method, one.path, one.body);
+  EXPECT_EQ(response.status, one.status) << text(response);
+  EXPECT_THAT(text(response), HasSubstr(one.answer));
+  EXPECT_EQ(response.stream != nullptr, response.content_type == "text/event-stream");
+}
+INSTANTIATE_TEST_SUITE_P(Rows, EachEndpoint, testing::ValuesIn(endpoints()));
+
+// E-44 and E-48: they wait until it is done.
+TEST_F(DeployApi, OneImageOnOneServerIsAnsweredWhenItServes) {
+  server("web-1", "10.0.0.1");
+  for (const char* path : {"/infra/deploy/single", "/infra/agent/10.0.0.1/containers/run"}) {
+    json::Object body{{"name", "single"}, {"port", 80}, {"image", "nginx"}};
+    if (std::string_view(path).ends_with("single")) body.set("server_ip", "10.0.0.1");
+    std::optional<api::HttpResponse> response;
+    world.reactor.spawn([](Routes& to, api::HttpRequest asked, std::optional<api::HttpResponse>& into) -> Task<> {
+      into = co_await to.handle(std::move(asked));
+    }(routes, request("POST", path, body), response));
+    world.settle();
+    EXPECT_FALSE(response) << path;
+    say("App/single", "AllReplicasReady", "");
+    world.advance(1s);
+    ASSERT_TRUE(response) << path;
+    EXPECT_THAT(text(*response), AllOf(HasSubstr(R"("success":true)"), HasSubstr(R"("ip":"10.0.0.1")")));
+  }
+}
+
+TEST_F(DeployApi, ARunIsSeenByThoseWhoMaySeeWhatItMakes) {
+  const auto begun = ask("POST", "/infra/deploy", image_deploy());
+  world.advance(1s);
+  std::string seen;
+  for (const auto& piece : next(*begun.stream)) seen += api::text_of(piece);
+  const std::string id = last_id(seen);
+  const std::string path = "/infra/operations/" + id.substr(0, id.rfind('-'));
+  EXPECT_EQ(ask("GET", path).status, 200);
+  EXPECT_EQ(ask("GET", path + "?namespace=other").status, 404);
+  const auto allowed = std::make_shared<Allowed>();
+  world.api().set_authorizer(allowed);
+  EXPECT_EQ(ask("GET", path).status, 403);
+  auto resumed = request("POST", "/infra/deploy", image_deploy());
+  resumed.headers.emplace_back("last-event-id", id);
+  EXPECT_EQ(ask(std::move(resumed)).status, 403);
+  allowed->all = {"get apps"};
+  EXPECT_EQ(ask("GET", path).status, 200);
+}
+
+TEST_F(DeployApi, WhoActsForAnotherMayDoWhatThatOneMay) {
+  auto as_guest = request("GET", "/infra/snapshots");
+  as_guest.headers.emplace_back("impersonate-user", "guest");
+  struct OnlyGuestMayNot final : api::Authorizer {
+    bool allow(const api::User& user, const api::Access&) const override { return user.name != "guest"; }
+    json::Value rules(const api::User&, std::string_view) const override { return {}; }
+  };
+  world.api().set_authorizer(std::make_shared<OnlyGuestMayNot>());
+  EXPECT_EQ(ask("GET", "/infra/snapshots").status, 200);
+  EXPECT_EQ(ask(std::move(as_guest)).status, 403);
 }
 
 }  // namespace
