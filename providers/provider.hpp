@@ -207,6 +207,7 @@ struct Account {
   std::string name;                // for people: its mail address, project or host
   std::optional<int> servers_max;  // the vendor's own quota
   std::string problem;             // why it can be read but not used: "locked: payment failed"; empty: all is well
+  std::string id;                  // the vendor's own, the same for every token of it; empty: it has none that is told
 };
 
 struct CallRecord {

@@ -49,8 +49,12 @@ class DigitalOcean final : public Provider {
     Account account{.name = said.string_or("email"),
                     .servers_max = static_cast<int>(said.int_or("droplet_limit", 0)),
                     .problem = {}};
-    if (const json::Value* team = said.find("team"); team && team->is_object())
+    account.id = said.string_or("uuid");
+    if (const json::Value* team = said.find("team"); team && team->is_object()) {
       account.name += " (" + team->string_or("name") + ")";
+      // What lives there is the team's, whoever's token it is.
+      account.id = team->string_or("uuid", account.id);
+    }
     if (const std::string status = said.string_or("status"); status == "locked")
       account.problem = status + ": " + said.string_or("status_message");
     co_return account;

@@ -123,6 +123,7 @@ class Incus final : public Provider {
     Account account;
     account.name = text_at(host, {"environment", "server"}) + " " + text_at(host, {"environment", "server_version"}) +
                    " on " + text_at(host, {"environment", "server_name"});
+    account.id = text_at(host, {"environment", "certificate_fingerprint"});
     if (host.string_or("auth") != "trusted")
       account.problem = "the daemon does not trust whoever asks at " + api_.socket();
     co_return account;

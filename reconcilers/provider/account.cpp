@@ -13,6 +13,8 @@ constexpr Duration kRest = std::chrono::minutes(1);
 constexpr Duration kPauseAfterFailure = std::chrono::seconds(2);
 // Fewer may well go at once.
 constexpr std::size_t kManyLost = 3;
+constexpr std::size_t kLandmarks = 20;
+constexpr Duration kFactsFresh = std::chrono::hours(1);
 
 // All that a reconciler could act on, of everything that carries an owner's mark.
 std::map<std::string, std::string> faces(const providers::Inventory& inventory) {
@@ -138,6 +140,36 @@ std::optional<std::string> Account::doubt(const providers::Inventory& fresh) con
          " servers are missing at once that nobody here has removed; a listing like that is not believed before it was "
          "seen " +
          std::to_string(options_.doubts_max) + " times";
+}
+
+Task<providers::Account> Account::facts(Duration age) {
+  if (!facts_ || reactor_.now() - facts_at_ >= age) {
+    providers::Account fresh = co_await provider_->account();
+    facts_ = std::move(fresh);
+    facts_at_ = reactor_.now();
+  }
+  co_return *facts_;
+}
+
+std::vector<std::string> Account::landmarks(const providers::Inventory& inventory) {
+  std::vector<std::pair<WallTime, std::string>> things;
+  for (const auto& server : inventory.servers) things.emplace_back(server.created, "server/" + server.id);
+  for (const auto& image : inventory.images) things.emplace_back(image.created, "image/" + image.id);
+  std::ranges::sort(things);
+  if (things.size() > kLandmarks) things.resize(kLandmarks);
+  std::vector<std::string> names;
+  for (auto& [created, name] : things) names.push_back(std::move(name));
+  return names;
+}
+
+Task<bool> Account::is(std::string id, std::vector<std::string> known) {
+  const providers::Account now = co_await facts(kFactsFresh);
+  if (!id.empty() && !now.id.empty()) co_return id == now.id;
+  if (known.empty()) co_return true;  // nothing can be lost
+  const SweepPtr there = co_await sweep(last_ ? last_->began : reactor_.now());
+  const auto is_known = [&](const std::string& thing) { return std::ranges::find(known, thing) != known.end(); };
+  co_return std::ranges::any_of(there->inventory.servers, [&](const auto& one) { return is_known("server/" + one.id); }) ||
+      std::ranges::any_of(there->inventory.images, [&](const auto& one) { return is_known("image/" + one.id); });
 }
 
 Duration Account::rest() const {

@@ -49,6 +49,12 @@ class Account {
   // The newest sweep, which began at `since` or later: one that is known, one under way, or a new one. Throws Error.
   Task<SweepPtr> sweep(Instant since);
   SweepPtr last() const { return last_; }  // null before the first
+  // What the account says of itself, no older than that.
+  Task<providers::Account> facts(Duration age);
+  // What tells it from another account where the vendor tells no id: a few of the things that have been there longest.
+  static std::vector<std::string> landmarks(const providers::Inventory& inventory);
+  // Whether it is the one that a Provider was before: `id` and `landmarks` as they were then. Asks the vendor.
+  Task<bool> is(std::string id, std::vector<std::string> landmarks);
   // How often a sweep is due although nobody waits for anything: never more than a quarter of the calls there are.
   Duration rest() const;
   // At most an hour old.
@@ -92,6 +98,8 @@ class Account {
   };
   std::optional<Failure> failure_;
   int doubts_ = 0;
+  std::optional<providers::Account> facts_;
+  Instant facts_at_{};
   CataloguePtr catalogue_;
   Instant catalogue_at_{};
   std::map<std::string, Usage> reserved_;  // by owner's uid

@@ -18,6 +18,7 @@ namespace {
 
 constexpr Duration kSignInEvery = std::chrono::hours(1);
 constexpr Duration kAfterFailure = std::chrono::seconds(15);
+constexpr Duration kLookForAnswer = std::chrono::minutes(1);
 
 json::Value usage_status(const Usage& usage) {
   json::Object status{{"servers", usage.servers},
@@ -44,17 +45,16 @@ json::Value rate_status(const providers::RateLimit& rate) {
 Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subject) {
   auto seen = std::make_shared<ProviderSeen>();
   if (subject.meta().deleting) co_return seen;
-  Memory& memory = memory_[subject.meta().uid];
-  memory.key = subject.key();
+  keys_.insert_or_assign(subject.meta().uid, subject.key());
   seen->ref.spec = crds::decode_provider_spec(subject.json);
   seen->local = seen->ref.spec.type == crds::ProviderType::Local;
   if (seen->local) co_return seen;
-  seen->ref = co_await accounts_.of(subject.key().ns, subject.key().name);
-  const AccountPtr account = seen->ref.account;
-  if (!account) co_return seen;
-  seen->rest = account->rest();
   try {
-    co_await look(subject, account, *seen);
+    seen->ref = co_await accounts_.of(subject.key().ns, subject.key().name);
+    if (seen->ref.account) {
+      seen->rest = seen->ref.account->rest();
+      co_await look(seen->ref.account, *seen);
+    }
   } catch (const Error& error) {  // tidy: that the account does not answer is what a Provider is there to say
     if (error.code() == ErrorCode::Cancelled) throw;
     seen->failure = error;
@@ -62,14 +62,9 @@ Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subje
   co_return seen;
 }
 
-Task<> ProviderReconciler::look(const runtime::Subject& subject, const AccountPtr& account, ProviderSeen& seen) {
+Task<> ProviderReconciler::look(AccountPtr account, ProviderSeen& seen) {
   const Instant now = reactor_.now();
-  Memory kept = memory_[subject.meta().uid];
-  if (kept.account != account || now - kept.facts_at >= kSignInEvery) {
-    kept = {subject.key(), account, co_await account->provider().account(), now};
-    memory_[subject.meta().uid] = kept;
-  }
-  seen.facts = kept.facts;
+  seen.facts = co_await account->facts(kSignInEvery);
   seen.sweep = co_await account->sweep(now - seen.rest / 2);
   seen.rate = account->provider().rate_limit();
 }
@@ -78,10 +73,11 @@ runtime::Plan ProviderReconciler::plan(const runtime::Subject& subject, const ru
   const auto& seen = static_cast<const ProviderSeen&>(what);
   runtime::Plan plan;
   if (subject.meta().deleting || seen.local) return plan;
-  if (!seen.ref.account) {
+  if (!seen.ref.account && !seen.failure) {
     plan.blocked = true;
     plan.blocked_reason = seen.ref.problem_reason;
     plan.blocked_message = seen.ref.problem;
+    if (plan.blocked_reason == "AccountChanged") plan.look_again = kLookForAnswer;
     return plan;
   }
   plan.look_again = seen.rest;
@@ -99,7 +95,7 @@ Task<> ProviderReconciler::act(const runtime::Subject&, const runtime::Seen&, co
   co_return;
 }
 
-runtime::Report ProviderReconciler::report(const runtime::Subject&, const runtime::Seen& what,
+runtime::Report ProviderReconciler::report(const runtime::Subject& subject, const runtime::Seen& what,
                                            const runtime::Plan& plan) {
   const auto& seen = static_cast<const ProviderSeen&>(what);
   runtime::Report report;
@@ -108,10 +104,16 @@ runtime::Report ProviderReconciler::report(const runtime::Subject&, const runtim
     return report;
   }
   if (plan.blocked) {
+    // What was last known stays: above all, which account it was.
+    if (const json::Value* before = subject.json.find("status")) report.status = *before;
     report.conditions = {{"Ready", "False", plan.blocked_reason, plan.blocked_message}};
     return report;
   }
   report.status["account"] = seen.facts.name;
+  json::Array landmarks;
+  for (auto& one : Account::landmarks(seen.sweep->inventory)) landmarks.emplace_back(std::move(one));
+  report.status["identity"] = json::Object{
+      {"account", seen.facts.id}, {"credentials", seen.ref.credentials}, {"landmarks", std::move(landmarks)}};
   if (seen.rate) report.status["rateLimit"] = rate_status(*seen.rate);
   const Usage usage = seen.ref.account->usage();
   report.status["usage"] = usage_status(usage);
@@ -124,9 +126,9 @@ runtime::Report ProviderReconciler::report(const runtime::Subject&, const runtim
 }
 
 void ProviderReconciler::forget(const std::string& uid) {
-  if (const auto known = memory_.find(uid); known != memory_.end()) {
-    accounts_.forget(known->second.key.ns, known->second.key.name);
-    memory_.erase(known);
+  if (const auto known = keys_.find(uid); known != keys_.end()) {
+    accounts_.forget(known->second.ns, known->second.name);
+    keys_.erase(known);
   }
 }
 

@@ -23,17 +23,11 @@ class ProviderReconciler final : public runtime::Reconciler {
   bool holds_real_things() const override { return false; }
 
  private:
-  Task<> look(const runtime::Subject& subject, const AccountPtr& account, ProviderSeen& seen);
+  Task<> look(AccountPtr account, ProviderSeen& seen);
 
-  struct Memory {
-    object::Key key;
-    AccountPtr account;  // that said the following
-    providers::Account facts;
-    Instant facts_at{};
-  };
   Reactor& reactor_;
   Accounts& accounts_;
-  std::map<std::string, Memory> memory_;  // by uid
+  std::map<std::string, object::Key> keys_;  // by uid
 };
 
 }  // namespace gantry::reconcilers::provider

@@ -138,7 +138,11 @@ Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, Serve
   if (const std::string token = decoded(secret, "token"); key.empty() && !token.empty())
     key = providers::derived_agent_key(token, decoded(secret, "userId"));
   if (!key.empty()) endpoint.key = Secret(key);
-  endpoint.previous_key = Secret(decoded(secret, "previousKey"));
+  std::string previous = decoded(secret, "previousKey");
+  // A key that is derived from a token changes with it; the agent knows the one of before.
+  if (const std::string token = decoded(secret, "previousToken"); previous.empty() && !token.empty())
+    previous = providers::derived_agent_key(token, decoded(secret, "userId"));
+  endpoint.previous_key = Secret(std::move(previous));
   if (std::string ca = decoded(secret, "ca.crt"); !ca.empty()) endpoint.ca = std::move(ca);
   if (std::string pin = decoded(secret, "fingerprint"); !pin.empty()) {
     endpoint.pin = std::move(pin);

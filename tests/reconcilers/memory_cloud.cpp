@@ -26,7 +26,7 @@ class Connection final : public Provider {
   std::optional<RateLimit> rate_limit() const override { return cloud_.rate; }
 
   Task<Account> account() override {
-    return call<Account>("account", [this] { return Account{"memory@example.org", {}, cloud_.account_problem}; });
+    return call<Account>("account", [this] { return Account{"memory@example.org", {}, cloud_.account_problem, {}}; });
   }
   Task<Catalogue> catalogue() override {
     return call<Catalogue>("catalogue", [this] { return cloud_.catalogue; });
