@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <ostream>
+#include <set>
 
 #include "controller/base/digest.hpp"
 #include "controller/base/files.hpp"
@@ -108,6 +109,7 @@ class Deploy {
 
  private:
   void say(std::string_view phase, const std::string& text) {
+    said_.insert(phase);
     const auto seconds = std::chrono::duration<double>(context_.clock().now() - began_).count();
     char time[32];
     std::snprintf(time, sizeof time, "%6.1fs ", seconds);
@@ -184,11 +186,12 @@ class Deploy {
         // The release before may take its time to end; the new one serves all the same.
         const bool all = status->int_or("readyReplicas", 0) >= (wanted && wanted->is_int() ? wanted->as_int() : 1) &&
                          ready->string_or("reason") == "RolloutInProgress" && status->int_or("readyReplicas", 0) > 0;
-        if (ours && (all || ready->string_or("status") == "True")) return serves(*status);
+        if (ours && (all || ready->string_or("status") == "True")) return serves(*status, built);
         const std::string_view phase = !ours || (built && built->string_or("status") != "True") ? "build" : "start";
         // While the release before is still what is talked about, it says nothing about this one.
         if (!cli::waiting_helps(reason)) return failed(app, reason, message);
         if (const std::string text = reason + ": " + message; (ours || reason != "AllReplicasReady") && text != last) {
+          if (phase == "start") tell_build(built);
           say(phase, message.empty() ? reason : message);
           last = text;
         }
@@ -200,7 +203,20 @@ class Deploy {
     return cli::kTimedOut;
   }
 
-  int serves(const json::Value& status) {
+  // Each phase is told, also one that was over between two looks.
+  void tell_build(const json::Value* built) {
+    if (said_.contains("build")) return;
+    const bool none = built && built->string_or("reason") == "SourceReady";
+    say("build", none ? "nothing to build, the code runs as it is" : "built, or known from an earlier build");
+  }
+
+  int serves(const json::Value& status, const json::Value* built) {
+    tell_build(built);
+    if (!said_.contains("start")) {
+      say("start", std::to_string(status.int_or("readyReplicas", 0)) + " of " +
+                       std::to_string(status.int_or("desiredReplicas", 0)) + " replicas of " +
+                       status.string_or("release") + " are ready");
+    }
     std::string where;
     if (const json::Value* urls = status.find("urls"); urls && urls->is_array()) {
       for (const auto& url : urls->as_array()) where += " " + url.as_string();
@@ -242,6 +258,7 @@ class Deploy {
   std::string name_;
   std::string path_;
   Instant began_;
+  std::set<std::string_view> said_;  // phases
 };
 
 }  // namespace

@@ -38,14 +38,17 @@ class DeployTest : public testing::Test {
 TEST_F(DeployTest, AFolderIsServedAndAChangeOfItToo) {
   const Outcome first = deploy();
   ASSERT_EQ(first.exit_code, 0) << first.out << first.err << controller.log();
-  EXPECT_THAT(first.out, AllOf(HasSubstr("upload: "), HasSubstr("ready: release web-1 serves at http://127.0.0.1:")));
+  const auto each_phase_in_turn = testing::MatchesRegex("(.|\n)* upload: (.|\n)* build: (.|\n)* start: (.|\n)* ready: release web-.*\n");
+  EXPECT_THAT(first.out, AllOf(each_phase_in_turn, HasSubstr("serves at http://127.0.0.1:")));
   EXPECT_THAT(page(), HasSubstr("first page"));
   write(code() + "/page.html", "second page");
   const Outcome second = deploy();
   ASSERT_EQ(second.exit_code, 0) << second.out << second.err;
+  EXPECT_THAT(second.out, each_phase_in_turn);
   EXPECT_THAT(page(), HasSubstr("second page"));
   const Outcome again = deploy();
   EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, each_phase_in_turn) << "also those that were over at once";
   EXPECT_EQ(controller.get("app/web").at({"status", "release"})->as_string(), "web-2")
       << "the same code is no new release";
 }
