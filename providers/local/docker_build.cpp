@@ -9,6 +9,9 @@ namespace gantry::providers::local {
 namespace {
 
 constexpr std::string_view kGenerated = ".gantry.Dockerfile";
+constexpr int kLooks = 3;
+constexpr Duration kLookPause = std::chrono::milliseconds(300);
+constexpr Duration kPingLimit = std::chrono::seconds(5);
 constexpr Duration kContextLimit = std::chrono::minutes(10);  // to send the code
 
 std::string build_path(const BuildSpec& spec, const std::string& key, const std::string& host_id,
@@ -70,19 +73,43 @@ Task<std::string> DockerBuild::run(const BuildSpec& spec, std::string key, std::
     throw Error(ErrorCode::Timeout, doing + ": it did not end within " + human_duration(spec.timeout) +
                                         " and was cut off; the last lines:\n" + log_.tail());
   if (cancelled_) throw Error(ErrorCode::Cancelled, doing + ": ended, since it is not needed any more");
-  if (failure)
-    throw Error(ErrorCode::Unavailable, doing + ": Docker went away before it was done: " + failure->message());
+  const bool full = log_.tail().find("o space left on device") != std::string::npos;
+  // A command of the code's own that failed will fail again. What Docker says of itself may pass: it is being
+  // restarted, a registry does not answer, something was killed.
+  const bool broken = !error_.empty() && exit_code_ != 0 && exit_code_ != 137 && !full;
+  json::Value image;
+  if (!failure && error_.empty()) {
+    try {
+      image = co_await engine_.call("looking for what was built", "GET",
+                                    "/images/" + built_image(spec.owner_namespace, spec.owner_name, key) + "/json");
+    } catch (const Error& error) {
+      failure = error;
+    }
+  }
+  const std::string cause = failure ? failure->message() : error_;
+  const bool cut_off = failure || (!error_.empty() && !broken && !full);
+  if (cut_off && co_await docker_is_gone())
+    throw Error(ErrorCode::Unavailable, doing + ": the Docker daemon stopped in the middle of the build (" + cause +
+                                            "); it is built anew once Docker answers again");
+  if (failure) throw Error(ErrorCode::Unavailable, doing + ": Docker cut the build off: " + cause);
   if (!error_.empty()) {
-    const bool full = log_.tail().find("o space left on device") != std::string::npos;
-    // A command of the code's own that failed will fail again. What Docker says of itself may pass: it is being
-    // restarted, a registry does not answer, something was killed.
-    const bool broken = exit_code_ != 0 && exit_code_ != 137 && !full;
     throw Error(broken ? ErrorCode::Invalid : ErrorCode::Unavailable,
                 doing + ": " + error_ + (full ? "; make room for Docker" : "") + "; the last lines:\n" + log_.tail());
   }
-  const json::Value image =
-      co_await engine_.call("looking for what was built", "GET", "/images/" + built_image(spec.owner_namespace, spec.owner_name, key) + "/json");
   co_return image.string_or("Id");
+}
+
+// One that is being ended often says something of its own first: that a command was killed, a context cancelled.
+Task<bool> DockerBuild::docker_is_gone() {
+  for (int look = 0; look < kLooks; ++look) {
+    if (look > 0) co_await sleep_for(reactor_, kLookPause);
+    try {
+      co_await engine_.text("asking for Docker", "GET", "/_ping", kPingLimit);
+    } catch (const Error&) {  // that is the answer
+      co_return true;
+    }
+  }
+  co_return false;
 }
 
 Task<> DockerBuild::follow(const BuildSpec&) {

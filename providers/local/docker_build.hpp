@@ -22,6 +22,7 @@ class DockerBuild {
   void cancel();
 
  private:
+  Task<bool> docker_is_gone();
   Task<> follow(const BuildSpec& spec);
   void take(const std::string& line);
 

@@ -291,6 +291,7 @@ TEST_F(ImageBuildTest, DockerRestartedInTheMiddleIsTriedAgain) {
   machine.until([&] { return containers() == 1; });
   daemon->stop();
   machine.until([&] { return look(spec).phase == Phase::Failed; });
+  EXPECT_THAT(look(spec).message, HasSubstr("the Docker daemon stopped in the middle of the build"));
   ASSERT_TRUE(look(spec).retry_in);
   EXPECT_LE(*look(spec).retry_in, std::chrono::seconds(5)) << "that passes: " << look(spec).message;
   ASSERT_EQ(daemon->start(), "");
