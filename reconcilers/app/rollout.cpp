@@ -26,6 +26,17 @@ bool of_target(const RolloutTarget& target, const Replica& replica) {
   return replica.release == target.release && replica.slot < target.replicas;
 }
 
+// The newest try of each slot that has left a record.
+Slots newest_ended(const RolloutTarget& target, const std::vector<Replica>& seen) {
+  Slots slots;
+  for (const auto& replica : seen) {
+    if (!of_target(target, replica) || replica.alive() || replica.id.empty()) continue;
+    auto& slot = slots[replica.slot];
+    if (!slot || slot->attempt < replica.attempt) slot = &replica;
+  }
+  return slots;
+}
+
 // Lives beside the one that its slot has, and that one can do without it. A start whose answer was lost may have worked
 // after all, and another try of the slot was made since.
 bool is_twin(const RolloutTarget& target, const Replica& replica, const Slots& slots) {
@@ -178,14 +189,13 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
                                    : "replica " + std::to_string(slot) + " does not run"});
   }
 
-  // Of what has exited only each slot's newest try is kept, for its logs and as evidence; other releases' once the
-  // rollout is complete.
+  // Of what has exited each slot's newest try is kept, also beside the one that has taken its place and may have nothing
+  // to tell yet: for its logs and as evidence. Other releases' once the rollout is complete.
+  const auto ended = newest_ended(target, seen);
   for (const auto& replica : seen) {
-    if (replica.alive()) continue;
-    const auto newest = slots.find(replica.slot);
-    const bool newest_of_target =
-        replica.release == target.release && newest != slots.end() && newest->second == &replica;
-    if (newest_of_target && replica.slot < target.replicas) continue;
+    if (replica.alive() || replica.id.empty()) continue;
+    const auto newest = ended.find(replica.slot);
+    if (newest != ended.end() && newest->second == &replica) continue;
     if (replica.release != target.release && !decision.complete) continue;
     decision.steps.push_back({What::Forget, replica.id, replica.slot, replica.attempt, "superseded"});
   }

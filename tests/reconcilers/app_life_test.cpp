@@ -92,6 +92,25 @@ TEST_F(AppWorld, ARestartedControllerAdoptsWhatRuns) {
   EXPECT_EQ(machine.commands.size(), 2U) << "nothing was started anew";
 }
 
+TEST_F(AppWorld, TheEvidenceIsOfTheTryThatHasSomethingToTell) {
+  world.apply(hello("/one", 1));
+  until_ready(world);
+  machine.healthy = false;
+  machine.log.clear();  // whoever was just started has written nothing
+  world.apply(hello("/two", 1) + "  strategy: {progressDeadlineSeconds: 20}\n");
+  world.advance(1s);
+  const std::string first = machine.starts.rbegin()->first;
+  machine.logs[first] = "the database is not there\n";
+  machine.end(first, 7, world.clock.wall());
+  world.advance(2s);
+  ASSERT_EQ(machine.alive("hello-2"), 1U) << "the next try";
+  EXPECT_TRUE(machine.instances.contains(first)) << "kept for gantry logs --previous";
+  for (int i = 0; i < 10 && world.reason("App/hello", "Ready") != "RolloutFailed"; ++i) world.advance(5s);
+  const json::Value failed = world.get("Release/hello-2");
+  EXPECT_EQ(failed.at({"status", "evidence", "exitCode"})->as_int(), 7);
+  EXPECT_EQ(failed.at({"status", "evidence", "log"})->as_string(), "the database is not there\n");
+}
+
 TEST_F(AppWorld, AReleaseThatNeverBecomesReadyFailsAndTheLastGoodOneRuns) {
   world.apply(hello("/one", 2));
   until_ready(world);

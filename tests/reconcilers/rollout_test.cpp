@@ -53,7 +53,7 @@ TEST(Rollout, OfTwoThatRunInOneSlotOneIsStoppedOnceTheOtherIsReady) {
   EXPECT_THAT(decision.serve, ElementsAre("a-0-2"));
   EXPECT_EQ(decision.ready, 1);
   EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Exited, 2)}, kNow)),
-              ElementsAre("forget a-0-2")) << "what lives fills the slot";
+              IsEmpty()) << "what lives fills the slot";
 }
 
 TEST(Rollout, StartsOneNewBesideTheOldAndStopsNoneBeforeItIsReady) {
@@ -108,10 +108,15 @@ TEST(Rollout, ScalesDownFromTheHighestSlot) {
               ElementsAre("stop a-1-1"));
 }
 
-TEST(Rollout, ForgetsOldTriesAndKeepsTheNewest) {
-  EXPECT_THAT(words(next_steps({.release = "a", .replicas = 1},
-                               {replica("a", 0, Phase::Exited, 1), replica("a", 0, Phase::Ready, 2)}, kNow)),
-              ElementsAre("forget a-0-1"));
+TEST(Rollout, KeepsTheNewestTryThatEndedAlsoBesideItsSuccessorAndForgetsTheRest) {
+  const RolloutTarget target{.release = "a", .replicas = 1};
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Exited, 9), replica("a", 0, Phase::Exited, 10), replica("a", 0, Phase::Ready, 11)}, kNow)),
+              ElementsAre("forget a-0-9"));
+  Replica not_started = replica("a", 0, Phase::Exited, 11);
+  not_started.id.clear();
+  not_started.retry_at = kNow + 1min;
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Exited, 10), not_started}, kNow)), IsEmpty())
+      << "one that could not be started has nothing to tell";
 }
 
 Replica routed(Replica replica, int in_flight = 0) {
