@@ -3,7 +3,8 @@
 // made again; it goes on in the background, one build at a time, and the App's owner is told when it ends. On the
 // loop's reactor.
 //
-// An image that was built here is carried to other hosts as a stream of bytes (ImageCarrier), without a registry.
+// What is to run on Servers is there when it is Done: an image is built once and carried to each as a stream of bytes
+// (ImageCarrier), without a registry; a folder is built where it is to be run.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ struct BuildSpec {
 
   std::int64_t memory_bytes = 2LL << 30;  // of everything that the build runs
   Duration timeout = std::chrono::minutes(20);
+  std::vector<std::string> servers;  // "namespace/name": where it is to be run; none: this machine
   std::string ask;  // a text that differs from that of a failed build asks to try again now
 };
 // 64 hex digits.
@@ -68,6 +70,8 @@ class Builder {
   virtual Task<BuildState> look(BuildSpec spec) = 0;
   // Returns at once. Does nothing for what runs already. Error(Invalid) for what can never be built, with what to do.
   virtual Task<> begin(BuildSpec spec) = 0;
+  // Whether images can be built here at all.
+  virtual Task<bool> builds_images() { co_return true; }
   // Where what was built under the key lies, for runtime process.
   virtual std::string built_folder(const std::string& key) const = 0;
   // Ends the builds of that owner other than that of the key (empty: all of them).
@@ -87,6 +91,7 @@ class Builder {
 class ImageCarrier {
  public:
   virtual ~ImageCarrier() = default;
+  virtual Task<bool> has_image(std::string image) = 0;
   // Pieces of a tar; LogReader for its next() and close(). Error(NotFound): there is no such image.
   virtual Task<std::unique_ptr<LogReader>> save_image(std::string image) = 0;
   // `more` gives the pieces; empty: the end. Afterwards the image is here under the same digest. Error(Invalid) when

@@ -62,6 +62,8 @@ struct InstanceSpec {
   // copy sent and its own folder put in its place.
   std::string code_folder;
   std::string code_digest;
+  // Process, on a Server: what was built there under this key; working_directory is relative to it.
+  std::string build_key;
 };
 
 struct Instance {
@@ -132,12 +134,6 @@ class WorkloadHost {
   virtual void must_know(const std::string& server) const {
     if (!server.empty()) throw Error(ErrorCode::Unavailable, "there is no Server \"" + server + "\" behind this host");
   }
-  // As ensure_image(), on a Server ("namespace/name"; empty: this machine).
-  virtual Task<std::string> ensure_image_on(std::string server, std::string reference) {
-    if (!server.empty()) throw Error(ErrorCode::Invalid, "there is no Server \"" + server + "\" behind this host");
-    return ensure_image(std::move(reference));
-  }
-
   // What an App's running instances have used. One that cannot be measured is not in the answer.
   virtual Task<std::vector<InstanceUsage>> usage(std::string owner_uid) {
     (void)owner_uid;

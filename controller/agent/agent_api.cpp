@@ -70,6 +70,9 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"POST", "/prune", &AgentApi::prune},
       {"POST", "/upgrade", &AgentApi::upgrade},
       {"POST", "/build", &AgentApi::build},
+      {"DELETE", "/build", &AgentApi::end_builds},
+      {"GET", "/build/log", &AgentApi::build_log},
+      {"GET", "/images", &AgentApi::find_image},
       {"GET", "/images/save", &AgentApi::save_image},
       {"POST", "/images/load", &AgentApi::load_image},
   };

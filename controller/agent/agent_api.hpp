@@ -73,6 +73,9 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> prune(Call call);
   Task<api::HttpResponse> upgrade(Call call);
   Task<api::HttpResponse> build(Call call);
+  Task<api::HttpResponse> end_builds(Call call);
+  Task<api::HttpResponse> build_log(Call call);
+  Task<api::HttpResponse> find_image(Call call);
   Task<api::HttpResponse> save_image(Call call);
   Task<api::HttpResponse> load_image(Call call);
 

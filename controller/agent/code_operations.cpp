@@ -137,14 +137,27 @@ Task<api::HttpResponse> AgentApi::prune(Call call) {
   co_return answered(std::move(done));
 }
 
-// The code that a spec names, on this host. Throws Error(NotFound) when it was never sent.
+// What a spec runs, on this host: code that was sent, or what was built of it. Throws Error(NotFound) when it is not
+// here.
 void AgentApi::place_code(providers::InstanceSpec& spec) const {
-  if (spec.code_digest.empty()) return;
-  spec.code_folder = parts_.code.staged(spec.code_digest);
-  if (spec.code_folder.empty())
-    throw Error(ErrorCode::NotFound, "the code " + spec.code_digest + " is not on this host; PUT /code/DIGEST brings it");
-  if (!spec.working_directory.starts_with('/'))
-    spec.working_directory = spec.code_folder + below(spec.working_directory);
+  std::string folder;
+  if (!spec.build_key.empty()) {
+    const std::string& key = spec.build_key;
+    if (key.find_first_not_of("0123456789abcdef") != std::string::npos)
+      throw Error(ErrorCode::BadRequest, "buildKey: \"" + key + "\" is none; POST /build says it");
+    folder = parts_.builder.built_folder(key);
+    if (!files::exists(folder)) {
+      parts_.builder.forget(key);
+      throw Error(ErrorCode::NotFound, "what was built under " + key + " is not on this host; POST /build makes it");
+    }
+  } else if (!spec.code_digest.empty()) {
+    folder = spec.code_folder = parts_.code.staged(spec.code_digest);
+    if (folder.empty())
+      throw Error(ErrorCode::NotFound,
+                  "the code " + spec.code_digest + " is not on this host; PUT /code/DIGEST brings it");
+  }
+  if (!folder.empty() && !spec.working_directory.starts_with('/'))
+    spec.working_directory = folder + below(spec.working_directory);
 }
 
 }  // namespace gantry::agent

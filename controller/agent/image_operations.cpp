@@ -5,6 +5,7 @@
 #include "controller/agent/agent_call.hpp"
 #include "controller/agent/upload.hpp"
 #include "controller/base/log.hpp"
+#include "providers/agent/wire.hpp"
 #include "providers/local/posix.hpp"
 
 namespace gantry::agent {
@@ -12,17 +13,10 @@ namespace {
 
 using providers::BuildSpec;
 using providers::BuildState;
+using providers::agent::build_from;
+using providers::agent::to_json;
 
 constexpr Duration kLook = std::chrono::milliseconds(200);
-constexpr std::array<std::string_view, 4> kPhases{"Absent", "Running", "Done", "Failed"};
-
-json::Object to_json(const BuildState& state) {
-  return {{"key", state.key},
-          {"phase", kPhases[static_cast<std::size_t>(state.phase)]},
-          {"image", state.image},
-          {"folder", state.folder},
-          {"message", state.message}};
-}
 
 class PieceStream final : public api::BodyStream {
  public:
@@ -43,38 +37,21 @@ class PieceStream final : public api::BodyStream {
 
 // The same body again asks how it is: what was made once is not made again.
 Task<api::HttpResponse> AgentApi::build(Call call) {
-  const json::Value body = call.body();
-  BuildSpec spec;
-  spec.owner_namespace = body.string_or("namespace", "default");
-  spec.owner_name = body.string_or("app");
-  if (spec.owner_name.empty()) throw Error(ErrorCode::BadRequest, "app: a name for what is built is required");
-  spec.owner_uid = "agent:" + spec.owner_namespace + "/" + spec.owner_name;
-  spec.digest = body.string_or("codeDigest");
+  BuildSpec spec = build_from(call.body());
   spec.folder = parts_.code.staged(spec.digest);
   if (spec.folder.empty()) {
     throw Error(ErrorCode::NotFound,
                 "codeDigest: \"" + spec.digest + "\" is not on this host; POST /upload or /git/clone brings code");
   }
-  const std::string runtime = body.string_or("runtime", "docker");
-  if (runtime != "docker" && runtime != "process")
-    throw Error(ErrorCode::BadRequest, "runtime: docker (an image) or process (a folder) is expected");
-  spec.kind = runtime == "docker" ? BuildSpec::Kind::Image : BuildSpec::Kind::Folder;
-  spec.preset = body.string_or("preset", "auto");
-  spec.dockerfile = body.string_or("dockerfile");
-  spec.command = body.string_or("command");
-  spec.output = body.string_or("output");
-  spec.node_version = body.string_or("nodeVersion");
-  spec.port = static_cast<int>(body.int_or("port", 0));
-  if (const json::Value* env = body.find("env"); env && env->is_object()) {
-    for (const auto& [name, value] : env->as_object()) spec.env.emplace_back(name, Secret(value.as_string()));
-    spec.env_digest = parts_.keys.keyed(json::dump(*env));
+  if (!spec.env.empty() && spec.env_digest.empty()) {
+    std::string all;
+    for (const auto& [name, value] : spec.env) all += json::dump(json::Object{{name, value.reveal()}});
+    spec.env_digest = parts_.keys.keyed(all);
   }
-  spec.memory_bytes = body.int_or("memoryBytes", spec.memory_bytes);
-  spec.timeout = std::chrono::seconds(body.int_or("timeoutSeconds", 1200));
-  spec.ask = body.string_or("ask");
-
   BuildState state = co_await parts_.builder.look(spec);
   if (state.phase == BuildState::Phase::Absent) {
+    // What was being built for an earlier wish would only be in the way.
+    parts_.builder.keep_only_build(spec.owner_uid, state.key);
     co_await parts_.builder.begin(spec);
     state = co_await parts_.builder.look(spec);
   }
@@ -89,8 +66,34 @@ Task<api::HttpResponse> AgentApi::build(Call call) {
     co_await sleep_for(parts_.reactor, kLook);
     state = co_await parts_.builder.look(spec);
   }
-  if (state.phase == BuildState::Phase::Failed) throw Error(ErrorCode::Invalid, "the build failed: " + state.message);
-  co_return answered(to_json(state));
+  if (state.phase == BuildState::Phase::Failed) {
+    Error failure(ErrorCode::Invalid, "the build failed: " + state.message);
+    if (state.retry_in) failure.retry_after = std::chrono::ceil<std::chrono::milliseconds>(*state.retry_in);
+    throw failure;
+  }
+  co_return answered(to_json(state).as_object());
+}
+
+Task<api::HttpResponse> AgentApi::end_builds(Call call) {
+  const std::string owner = call.parameter("owner");
+  if (owner.empty()) throw Error(ErrorCode::BadRequest, "owner: whose builds? the ownerUid that they were begun with");
+  parts_.builder.keep_only_build(owner, call.parameter("keep"));
+  co_return answered({{"owner", owner}});
+}
+
+Task<api::HttpResponse> AgentApi::build_log(Call call) {
+  const std::string owner = call.parameter("owner");
+  if (owner.empty()) throw Error(ErrorCode::BadRequest, "owner: whose build? the ownerUid that it was begun with");
+  api::HttpResponse response;
+  response.content_type = "text/plain; charset=utf-8";
+  response.stream = std::make_unique<PieceStream>(co_await parts_.builder.build_log(owner, call.on("follow")));
+  co_return response;
+}
+
+Task<api::HttpResponse> AgentApi::find_image(Call call) {
+  const std::string name = call.parameter("name");
+  if (name.empty()) throw Error(ErrorCode::BadRequest, "name: which image? /images?name=...");
+  co_return answered({{"name", name}, {"present", co_await parts_.images.has_image(name)}});
 }
 
 Task<api::HttpResponse> AgentApi::save_image(Call call) {

@@ -15,12 +15,13 @@ constexpr Duration kYoung = std::chrono::hours(1);
 }  // namespace
 
 AppSources::AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
-                       std::string data_dir, std::string docker_socket)
+                       providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket)
     : loop_(loop),
       client_(client),
       sources_(loop, blocking, data_dir),
       uploads_(loop, blocking, sources_, files::join(data_dir, "uploads")),
       workshop_(loop, blocking, host, {.folder = data_dir, .docker_socket = std::move(docker_socket), .host_id = {}}),
+      builds_(loop, workshop_, workshop_, hosts),
       ending_(loop),
       gate_(loop) {}
 
@@ -30,11 +31,13 @@ Task<> AppSources::open(std::string host_id) {
   loop_.spawn(sweep_for_ever(gate_.enter()));
 }
 
-Task<> AppSources::close() {
+Task<bool> AppSources::close() {
   ending_.notify_all();
   co_await gate_.close();
+  const bool ended = co_await builds_.close();
   co_await workshop_.close();
   co_await sources_.close();
+  co_return ended;
 }
 
 Task<> AppSources::sweep_for_ever(Gate::Pass) {
@@ -68,7 +71,7 @@ Task<> AppSources::sweep() {
   digests.erase("");
   keys.erase("");
   co_await sources_.keep_only(std::move(digests), kYoung);
-  co_await workshop_.sweep(std::move(keys), kYoung);
+  co_await builds_.sweep(std::move(keys), kYoung);
 }
 
 }  // namespace gantry::app

@@ -8,6 +8,7 @@
 #include "controller/api/client.hpp"
 #include "controller/base/blocking.hpp"
 #include "controller/base/signal.hpp"
+#include "providers/agent/build_set.hpp"
 #include "providers/local/workshop.hpp"
 #include "providers/source/source_store.hpp"
 #include "providers/source/upload_store.hpp"
@@ -16,15 +17,17 @@ namespace gantry::app {
 
 class AppSources {
  public:
+  // host: this machine, where build commands run. hosts: all of them.
   AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
-             std::string data_dir, std::string docker_socket);
+             providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket);
 
   // After the host was opened. host_id: what it marks its containers with.
   Task<> open(std::string host_id);
-  Task<> close();
+  // False when a call to a Server does not come to an end; this must not be destroyed then.
+  Task<bool> close();
 
   providers::Sources& sources() { return sources_; }
-  providers::Builder& builder() { return workshop_; }
+  providers::Builder& builder() { return builds_; }
   providers::ImageCarrier& images() { return workshop_; }
   providers::source::UploadStore& uploads() { return uploads_; }
 
@@ -37,6 +40,7 @@ class AppSources {
   providers::source::SourceStore sources_;
   providers::source::UploadStore uploads_;
   providers::local::Workshop workshop_;
+  providers::agent::BuildSet builds_;
   Signal ending_;
   Gate gate_;
 };

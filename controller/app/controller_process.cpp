@@ -167,7 +167,8 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_email = options.acme_email,
                                              .acme_directory = options.acme_directory,
                                              .acme_trusted_ca_file = options.acme_ca});
-  code = std::make_unique<AppSources>(loop, pool, *client, *host, options.data_dir, options.docker_socket);
+  code = std::make_unique<AppSources>(loop, pool, *client, *host, *hosts, options.data_dir,
+                                      options.docker_socket);
   hosts->carry_images_from(code->images());
   uploads = std::make_unique<UploadRoutes>(*admin, *api, front, loop, code->uploads());
   agent_archive = std::make_unique<AgentArchive>(
@@ -305,7 +306,7 @@ Task<bool> ControllerProcess::House::close_loop() {
   if (plane_stopped) {
     co_await reconcilers.accounts->close();
     co_await router->close();
-    co_await code->close();
+    plane_stopped = co_await code->close();
     co_await hosts->close();
     co_await host->close();
   }

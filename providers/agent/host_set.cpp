@@ -86,6 +86,14 @@ HostSet::RemotePtr HostSet::holder_of(const std::string& id) const {
   return nullptr;
 }
 
+std::vector<HostSet::RemotePtr> HostSet::connected() const {
+  std::vector<RemotePtr> found;
+  for (const auto& [name, remote] : remotes_) {
+    if (remote->contact().connected) found.push_back(remote);
+  }
+  return found;
+}
+
 void HostSet::reconnect() {
   for (const auto& [name, remote] : remotes_) remote->reconnect();
 }
@@ -111,19 +119,25 @@ Task<Instance> HostSet::start(InstanceSpec spec) {
     failure = error;
   }
   const bool missing = spec.runtime == InstanceSpec::Runtime::Docker && failure->code() == ErrorCode::NotFound;
-  if (!missing) throw *failure;
-  co_await bring_image(remote, spec.image);
+  if (!missing || !co_await bring_image(remote, spec.image)) throw *failure;
   co_return co_await remote->start(std::move(spec));
 }
 
-// What was built here is in no registry; everything else is pulled there.
-Task<> HostSet::bring_image(RemotePtr remote, std::string image) {
+// What was built is in no registry, and comes from this machine; everything else is pulled there. False when it is not
+// here either: it has to be built again.
+Task<bool> HostSet::bring_image(RemotePtr remote, std::string image) {
   if (!workshop_ || !(image.starts_with("gantry.local/") || image.starts_with("sha256:"))) {
     co_await remote->ensure_image(std::move(image));
-    co_return;
+    co_return true;
   }
-  const std::shared_ptr<LogReader> saved = co_await workshop_->save_image(image);
-  co_await remote->load_image([saved]() -> Task<std::string> { return saved->next(); });
+  std::shared_ptr<LogReader> saved;
+  try {
+    saved = co_await workshop_->save_image(image);
+  } catch (const Error&) {  // tidy: it was built elsewhere, or pruned, or Docker is not here; the caller says so
+    saved = nullptr;
+  }
+  if (saved) co_await remote->load_image([saved]() -> Task<std::string> { return saved->next(); });
+  co_return saved != nullptr;
 }
 
 Task<> HostSet::stop(std::string id) {
@@ -148,12 +162,6 @@ Task<std::string> HostSet::log_tail(std::string id, std::size_t lines) {
 
 Task<std::string> HostSet::ensure_image(std::string reference) {
   co_return co_await here_.ensure_image(std::move(reference));
-}
-
-Task<std::string> HostSet::ensure_image_on(std::string server, std::string reference) {
-  if (server.empty()) co_return co_await here_.ensure_image(std::move(reference));
-  const RemotePtr remote = get(server);
-  co_return co_await remote->ensure_image(std::move(reference));
 }
 
 void HostSet::must_know(const std::string& server) const {

@@ -26,6 +26,9 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   void carry_images_from(ImageCarrier& workshop) { workshop_ = &workshop; }
   // This machine slept: to every agent a new connection, at once.
   void reconnect();
+  // Throws Error(Unavailable) for one that is not kept.
+  std::shared_ptr<RemoteHost> agent_of(const std::string& server) const { return get(server); }
+  std::vector<std::shared_ptr<RemoteHost>> connected() const;
 
   // As a WorkloadHost.
   Task<std::vector<Instance>> list(std::string owner_uid) override;
@@ -36,7 +39,6 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   Task<std::string> log_tail(std::string id, std::size_t lines) override;
   Task<std::string> ensure_image(std::string reference) override;
   void must_know(const std::string& server) const override;
-  Task<std::string> ensure_image_on(std::string server, std::string reference) override;
   Task<std::vector<InstanceUsage>> usage(std::string owner_uid) override;
   void on_change(OnChange callback) override;
 
@@ -60,7 +62,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   using RemotePtr = std::shared_ptr<RemoteHost>;
   RemotePtr find(const std::string& server) const;
   RemotePtr get(const std::string& server) const;
-  Task<> bring_image(RemotePtr remote, std::string image);
+  Task<bool> bring_image(RemotePtr remote, std::string image);
   // Who has the instance; null: this machine, or nobody.
   RemotePtr holder_of(const std::string& id) const;
   static Task<> close_quietly(RemotePtr host);

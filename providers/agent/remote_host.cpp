@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "controller/base/percent.hpp"
+#include "providers/agent/remote_log.hpp"
 #include "providers/agent/wire.hpp"
-#include "providers/source/archive.hpp"
 
 namespace gantry::providers::agent {
 namespace {
@@ -16,28 +16,6 @@ std::unique_ptr<tls::Context> context_for(const AgentEndpoint& endpoint) {
   if (!endpoint.url.starts_with("https://")) return nullptr;
   return std::make_unique<tls::Context>(tls::Context::Client{.ca = endpoint.ca, .pin = endpoint.pin});
 }
-
-class RemoteLog final : public LogReader {
- public:
-  explicit RemoteLog(std::unique_ptr<http::ResponseStream> stream) : stream_(std::move(stream)) {}
-  Task<std::string> next() override {
-    std::string text;
-    try {
-      if (!closed_) text = co_await stream_->next();
-    } catch (const Error& error) {  // tidy: closing is how whoever reads ends it
-      if (error.code() != ErrorCode::Cancelled) throw;
-    }
-    co_return text;
-  }
-  void close() override {
-    closed_ = true;
-    stream_->close();
-  }
-
- private:
-  std::unique_ptr<http::ResponseStream> stream_;
-  bool closed_ = false;
-};
 
 bool means_refused(const Error& error) {
   return error.code() == ErrorCode::Unauthorized ||
@@ -360,7 +338,7 @@ Task<std::vector<Instance>> RemoteHost::list(std::string owner_uid) {
 Task<Instance> RemoteHost::start(InstanceSpec spec) {
   const std::string id = spec.id;
   const json::Value body = to_json(spec);
-  if (!spec.code_digest.empty()) co_await bring_code(spec);
+  if (!spec.code_digest.empty()) co_await bring_code(spec.code_folder, spec.code_digest, spec.owner_name);
   const json::Value answer = open_envelope("Server " + server_, co_await send_start(body));
   const json::Value* instance = answer.find("instance");
   if (!instance || instance->string_or("id") != id)
@@ -383,32 +361,6 @@ Task<http::Response> RemoteHost::send_start(const json::Value& spec) {
     if (lost->code() == ErrorCode::Timeout && stream_) stream_->close();
     if (lost->code() != ErrorCode::Unavailable || left <= 1) throw *lost;
   }
-}
-
-// Packed and sent piece by piece, unpacked there beside what is in use, and taken only when its content is what its
-// name says.
-Task<> RemoteHost::bring_code(const InstanceSpec& spec) {
-  must_be_connected();
-  const json::Value known = co_await call("GET", "/code/" + spec.code_digest, options_.call);
-  if (known.bool_or("present", false)) co_return;
-  const auto pack = std::make_shared<source::FolderTar>(spec.code_folder, source::FolderTar::Options{.gzip = true});
-  http::Request upload = request("PUT", "/code/" + spec.code_digest, options_.upload);
-  upload.headers.emplace_back("Content-Type", "application/gzip");
-  upload.more = [this, pack]() -> Task<std::string> {
-    return blocking_.run(reactor_, [pack] { return pack->next(); });
-  };
-  const auto pass = gate_.enter();
-  log_.info("code is sent", {{"server", server_}, {"app", spec.owner_name}, {"digest", spec.code_digest}});
-  open_envelope("Server " + server_, co_await pool_.send(std::move(upload)));
-}
-
-Task<> RemoteHost::load_image(std::function<Task<std::string>()> more) {
-  must_be_connected();
-  http::Request upload = request("POST", "/images/load", options_.upload);
-  upload.headers.emplace_back("Content-Type", "application/x-tar");
-  upload.more = std::move(more);
-  const auto pass = gate_.enter();
-  open_envelope("Server " + server_, co_await pool_.send(std::move(upload)));
 }
 
 Task<> RemoteHost::stop(std::string id) {
@@ -442,7 +394,12 @@ Task<std::unique_ptr<LogReader>> RemoteHost::logs(std::string id, LogQuery query
   if (query.timestamps) path += "&timestamps";
   if (query.tail_lines) path += "&tail=" + std::to_string(*query.tail_lines);
   if (query.since) path += "&since=" + percent_encode(format_micro_time(*query.since));
-  auto stream = co_await http::open_stream(pool_, request("GET", path, options_.call));
+  co_return co_await open_log(std::move(path));
+}
+
+// What comes as plain text or bytes, and not in an envelope.
+Task<std::unique_ptr<LogReader>> RemoteHost::open_log(std::string path) {
+  auto stream = co_await http::open_stream(pool_, request("GET", std::move(path), options_.call));
   if (stream->status() != 200) {
     const int status = stream->status();
     open_envelope("Server " + server_, status, co_await stream->rest(64 << 10));
@@ -469,13 +426,6 @@ Task<std::vector<InstanceUsage>> RemoteHost::usage(std::string owner_uid) {
     all.clear();
   }
   co_return all;
-}
-
-Task<std::string> RemoteHost::ensure_image(std::string reference) {
-  must_be_connected();
-  const json::Value answer =
-      co_await call("POST", "/pull", options_.pull, json::Object{{"image", std::move(reference)}});
-  co_return answer.string_or("digest");
 }
 
 }  // namespace gantry::providers::agent

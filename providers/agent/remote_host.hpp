@@ -21,11 +21,14 @@
 #include "controller/base/random.hpp"
 #include "controller/base/signal.hpp"
 #include "controller/base/unix_transport.hpp"
+#include "providers/builder.hpp"
 #include "providers/host_directory.hpp"
 
 namespace gantry::providers::agent {
 
-class RemoteHost final : public WorkloadHost, public std::enable_shared_from_this<RemoteHost> {
+class RemoteHost final : public WorkloadHost,
+                         public ImageCarrier,
+                         public std::enable_shared_from_this<RemoteHost> {
  public:
   struct Options {
     Duration silence = std::chrono::seconds(15);  // three heartbeats: then the agent counts as unreachable
@@ -62,8 +65,16 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   void on_contact(std::function<void()> callback) { on_contact_ = std::move(callback); }
   Task<json::Value> health();
   Task<json::Value> ask(std::string path, json::Value body, Duration limit);
-  // `more` gives the pieces of a saved image; empty: the end.
-  Task<> load_image(std::function<Task<std::string>()> more);
+
+  // Begins the build, or says how it goes: as Builder::look(), but a failed one is thrown, with retry_after. The code
+  // is sent when the agent does not have it.
+  Task<BuildState> build(BuildSpec spec);
+  // Of that owner, other than under that key (empty: all).
+  Task<> end_builds(std::string owner_uid, std::string but_key);
+  Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow);
+  Task<bool> has_image(std::string image) override;
+  Task<std::unique_ptr<LogReader>> save_image(std::string image) override;
+  Task<> load_image(std::function<Task<std::string>()> more) override;
   // Not asked while the agent does not answer: then nothing is known. Never throws.
   Task<ProbeResult> probe(ProbeSpec spec);
 
@@ -105,8 +116,9 @@ class RemoteHost final : public WorkloadHost, public std::enable_shared_from_thi
   Task<http::Response> send(std::string method, std::string path, Duration timeout, json::Value body = {});
   Task<json::Value> call(std::string method, std::string path, Duration timeout, json::Value body = {});
   Task<http::Response> send_start(const json::Value& spec);
+  Task<std::unique_ptr<LogReader>> open_log(std::string path);
   // Sends the staged code when the agent does not have it.
-  Task<> bring_code(const InstanceSpec& spec);
+  Task<> bring_code(std::string folder, std::string digest, std::string app);
   // For what changes something.
   void must_be_connected() const;
   Error unreachable() const;

@@ -1,75 +1,18 @@
 #include "providers/agent/wire.hpp"
 
-#include <algorithm>
 #include <array>
 
+#include "providers/agent/wire_fields.hpp"
+
 namespace gantry::providers::agent {
+
+using namespace fields;
+
 namespace {
 
 constexpr std::array<std::string_view, 3> kStates{"Starting", "Running", "Exited"};
 constexpr std::array<std::string_view, 2> kRuntimes{"process", "docker"};
 constexpr std::array<std::string_view, 2> kProbeKinds{"http", "tcp"};
-
-[[noreturn]] void wrong(std::string_view field, const std::string& why) {
-  throw Error(ErrorCode::BadRequest, std::string(field) + ": " + why);
-}
-
-template <std::size_t N>
-std::size_t one_of(const std::array<std::string_view, N>& words, const json::Value& from, std::string_view field,
-                   std::string_view otherwise) {
-  const std::string word = from.string_or(field, otherwise);
-  const auto at = std::ranges::find(words, word);
-  if (at != words.end()) return static_cast<std::size_t>(at - words.begin());
-  std::string known;
-  for (const auto each : words) known += (known.empty() ? "" : ", ") + std::string(each);
-  wrong(field, "\"" + word + "\" is none of " + known);
-}
-
-// A field of a given type, or its default; another type is refused rather than overlooked.
-std::string text(const json::Value& from, std::string_view field, std::string_view otherwise = {}) {
-  const json::Value* value = from.find(field);
-  if (!value || value->is_null()) return std::string(otherwise);
-  if (!value->is_string()) wrong(field, "a string is expected, not a value of type " + std::string(value->type_name()));
-  return value->as_string();
-}
-
-std::int64_t number(const json::Value& from, std::string_view field, std::int64_t otherwise, std::int64_t least,
-                    std::int64_t most) {
-  const json::Value* value = from.find(field);
-  if (!value || value->is_null()) return otherwise;
-  if (!value->is_int()) wrong(field, "a whole number is expected");
-  if (value->as_int() < least || value->as_int() > most)
-    wrong(field, "it must be from " + std::to_string(least) + " to " + std::to_string(most));
-  return value->as_int();
-}
-
-bool flag(const json::Value& from, std::string_view field) {
-  const json::Value* value = from.find(field);
-  if (!value || value->is_null()) return false;
-  if (!value->is_bool()) wrong(field, "true or false is expected");
-  return value->as_bool();
-}
-
-const json::Array& items(const json::Value& from, std::string_view field) {
-  static const json::Array none;
-  const json::Value* value = from.find(field);
-  if (!value || value->is_null()) return none;
-  if (!value->is_array()) wrong(field, "an array is expected");
-  return value->as_array();
-}
-
-void need_object(const json::Value& value, std::string_view what) {
-  if (!value.is_object()) wrong(what, "an object is expected, not a value of type " + std::string(value.type_name()));
-}
-
-void refuse_unknown(const json::Value& value, std::initializer_list<std::string_view> known) {
-  for (const auto& [key, ignored] : value.as_object()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
-    std::string all;
-    for (const auto each : known) all += (all.empty() ? "" : ", ") + std::string(each);
-    wrong(key, "there is no such field; known are " + all);
-  }
-}
 
 json::Value time_json(WallTime time) { return time == WallTime{} ? json::Value() : json::Value(format_micro_time(time)); }
 
@@ -104,22 +47,6 @@ std::vector<InstancePort> ports_from(const json::Value& from) {
     ports.push_back(std::move(port));
   }
   return ports;
-}
-
-std::vector<std::pair<std::string, Secret>> env_from(const json::Value& from) {
-  std::vector<std::pair<std::string, Secret>> env;
-  const json::Value* value = from.find("env");
-  if (!value || value->is_null()) return env;
-  // The order matters to those that expand one from another, so it is an array; people may write an object.
-  if (value->is_object()) {
-    for (const auto& [name, ignored] : value->as_object()) env.emplace_back(name, Secret(text(*value, name)));
-    return env;
-  }
-  for (const auto& each : items(from, "env")) {
-    need_object(each, "env");
-    env.emplace_back(text(each, "name"), Secret(text(each, "value")));
-  }
-  return env;
 }
 
 }  // namespace
@@ -170,10 +97,7 @@ Instance instance_from(const json::Value& value) {
 }
 
 json::Value to_json(const InstanceSpec& spec) {
-  json::Array command, env, volumes;
-  for (const auto& word : spec.command) command.emplace_back(word);
-  for (const auto& [name, value] : spec.env)
-    env.push_back(json::Object{{"name", name}, {"value", value.reveal()}});
+  json::Array volumes;
   for (const auto& volume : spec.volumes) {
     volumes.push_back(json::Object{{"name", volume.name},
                                    {"mountPath", volume.mount_path},
@@ -191,11 +115,12 @@ json::Value to_json(const InstanceSpec& spec) {
                     {"slot", spec.slot},
                     {"configHash", spec.config_hash},
                     {"runtime", kRuntimes[static_cast<std::size_t>(spec.runtime)]},
-                    {"command", std::move(command)},
+                    {"command", fields::words(spec.command)},
                     {"workingDirectory", directory},
                     {"codeDigest", spec.code_digest},
+                    {"buildKey", spec.build_key},
                     {"image", spec.image},
-                    {"env", std::move(env)},
+                    {"env", fields::env(spec.env)},
                     {"ports", to_json(spec.ports)},
                     {"volumes", std::move(volumes)},
                     {"stopGraceMillis", std::chrono::duration_cast<std::chrono::milliseconds>(spec.stop_grace).count()},
@@ -208,7 +133,7 @@ json::Value to_json(const InstanceSpec& spec) {
 InstanceSpec spec_from(const json::Value& value) {
   need_object(value, "the body");
   refuse_unknown(value, {"id", "ownerUid", "namespace", "app", "release", "slot", "configHash", "runtime", "command",
-                         "workingDirectory", "codeDigest", "image", "env", "ports", "volumes", "stopGraceMillis",
+                         "workingDirectory", "codeDigest", "buildKey", "image", "env", "ports", "volumes", "stopGraceMillis",
                          "logBytesMax", "cpuMillis", "memoryBytes"});
   InstanceSpec spec;
   spec.id = text(value, "id");
@@ -222,15 +147,13 @@ InstanceSpec spec_from(const json::Value& value) {
   spec.image = text(value, "image");
   spec.runtime = static_cast<InstanceSpec::Runtime>(
       one_of(kRuntimes, value, "runtime", spec.image.empty() ? "process" : "docker"));
-  for (const auto& word : items(value, "command")) {
-    if (!word.is_string()) wrong("command", "an array of strings is expected");
-    spec.command.push_back(word.as_string());
-  }
+  spec.command = words_from(value, "command");
   const bool docker = spec.runtime == InstanceSpec::Runtime::Docker;
   if (docker && spec.image.empty()) wrong("image", "a container needs one");
   if (!docker && spec.command.empty()) wrong("command", "a process needs one: what should be started?");
   spec.working_directory = text(value, "workingDirectory");
   spec.code_digest = text(value, "codeDigest");
+  spec.build_key = text(value, "buildKey");
   spec.env = env_from(value);
   spec.ports = ports_from(value);
   for (const auto& each : items(value, "volumes")) {

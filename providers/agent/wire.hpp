@@ -12,6 +12,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/http.hpp"
 #include "controller/base/json.hpp"
+#include "providers/builder.hpp"
 #include "providers/workload_host.hpp"
 
 namespace gantry::providers::agent {
@@ -26,6 +27,13 @@ Instance instance_from(const json::Value& value);
 json::Value to_json(const InstanceSpec& spec);
 // Throws Error(BadRequest) naming the field; a field that is not known is refused, for a person may have mistyped it.
 InstanceSpec spec_from(const json::Value& value);
+
+// With the values of secrets, likewise. folder, servers are the sender's business and not sent.
+json::Value to_json(const BuildSpec& spec);
+// As spec_from(). The folder of the code, and a digest of env where the sender gives none, are the host's to fill in.
+BuildSpec build_from(const json::Value& value);
+json::Value to_json(const BuildState& state);
+BuildState build_state_from(const json::Value& value);
 
 json::Value to_json(const InstanceUsage& usage);
 InstanceUsage usage_from(const json::Value& value);

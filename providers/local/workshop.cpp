@@ -14,10 +14,7 @@ namespace {
 
 constexpr Duration kBelieved =
     std::chrono::seconds(60);  // what was seen to be there is not asked after again for so long
-constexpr Duration kSoon = std::chrono::seconds(5);
-constexpr Duration kLater = std::chrono::minutes(1);
-constexpr Duration kSoonMost = std::chrono::minutes(5);
-constexpr Duration kLaterMost = std::chrono::hours(1);
+constexpr Duration kPing = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -157,10 +154,22 @@ Task<BuildState> Workshop::look(BuildSpec spec) {
     co_return BuildState{.key = key};
   }
   if (job->state.phase != BuildState::Phase::Failed) co_return job->state;
-  if (reactor_.now() >= job->retry_at || job->ask != spec.ask) co_return BuildState{.key = key};
+  if (reactor_.now() >= job->retry.at() || job->ask != spec.ask) co_return BuildState{.key = key};
   BuildState state = job->state;
-  state.retry_in = job->retry_at - reactor_.now();
+  state.retry_in = job->retry.at() - reactor_.now();
   co_return state;
+}
+
+Task<bool> Workshop::builds_images() {
+  const auto pass = gate_.enter();
+  bool answers = false;
+  try {
+    co_await engine_.text("asking for Docker", "GET", "/_ping", kPing);
+    answers = true;
+  } catch (const Error&) {  // then others build
+    answers = false;
+  }
+  co_return answers;
 }
 
 void Workshop::forget(const std::string& key) {
@@ -227,7 +236,7 @@ Task<> Workshop::work(JobPtr job, BuildSpec spec, Gate::Pass) {
   if (failure) {
     fail(job, *failure);
   } else {
-    job->failures = 0;
+    job->retry.succeeded();
     job->seen = reactor_.now();
     job->state.message.clear();
     job->state.phase = BuildState::Phase::Done;
@@ -243,12 +252,8 @@ Task<> Workshop::work(JobPtr job, BuildSpec spec, Gate::Pass) {
 void Workshop::fail(const JobPtr& job, const Error& error) {
   job->state.phase = BuildState::Phase::Failed;
   job->state.message = log::redacted(error.message());
-  // What may pass by itself is tried again soon; a broken build is likely to break again.
-  const bool passing = error.code() == ErrorCode::Unavailable || error.code() == ErrorCode::Cancelled;
-  const Duration first = passing ? kSoon : kLater;
-  const Duration most = passing ? kSoonMost : kLaterMost;
-  job->retry_at = reactor_.now() + std::min<Duration>(first * (1LL << std::min(job->failures++, 10)), most);
-  if (job->cancelled) job->retry_at = reactor_.now();
+  job->retry.failed(error, reactor_.now());
+  if (job->cancelled) job->retry.at_once(reactor_.now());
   if (error.code() != ErrorCode::Cancelled)
     log_.warn("a build failed", {{"key", job->state.key.substr(0, 12)}, {"error", job->state.message.substr(0, 500)}});
 }

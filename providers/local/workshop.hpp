@@ -38,6 +38,7 @@ class Workshop final : public Builder, public ImageCarrier {
 
   Task<BuildState> look(BuildSpec spec) override;
   Task<> begin(BuildSpec spec) override;
+  Task<bool> builds_images() override;
   std::string built_folder(const std::string& key) const override { return place_of(key) + "/tree"; }
   void keep_only_build(const std::string& owner_uid, const std::string& key) override;
   void forget(const std::string& key) override;
@@ -45,6 +46,7 @@ class Workshop final : public Builder, public ImageCarrier {
   Task<> sweep(std::set<std::string> keys, Duration younger) override;
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
+  Task<bool> has_image(std::string image) override;
   Task<std::unique_ptr<LogReader>> save_image(std::string image) override;
   Task<> load_image(std::function<Task<std::string>()> more) override;
 

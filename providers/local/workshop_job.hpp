@@ -1,6 +1,7 @@
 // One making, from its beginning on. Private to the workshop.
 #pragma once
 
+#include "providers/build/retry.hpp"
 #include "providers/local/workshop.hpp"
 
 namespace gantry::providers::local {
@@ -11,8 +12,7 @@ struct Workshop::Job {
   BuildSpec::Kind kind = BuildSpec::Kind::Image;
   std::string owner_uid;
   std::string ask;
-  int failures = 0;
-  Instant retry_at{};
+  build::Retry retry;
   std::optional<Instant> seen;  // when what was made was last known to be there
   DockerBuild* docker = nullptr;
   std::string instance;  // of the build command

@@ -147,6 +147,11 @@ Task<> Workshop::sweep(std::set<std::string> keys, Duration younger) {
 
 // ---------------------------------------------------------------- carrying
 
+Task<bool> Workshop::has_image(std::string image) {
+  const auto pass = gate_.enter();
+  co_return !(co_await find_image(engine_, std::move(image))).empty();
+}
+
 Task<std::unique_ptr<LogReader>> Workshop::save_image(std::string image) {
   const auto pass = gate_.enter();
   if ((co_await find_image(engine_, image)).empty())

@@ -1,11 +1,9 @@
 #include <algorithm>
 
-#include "controller/base/log.hpp"
 #include "controller/base/utf8.hpp"
 #include "controller/object/quantity.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
-#include "reconcilers/app/tasks.hpp"
 
 namespace gantry::reconcilers::app {
 namespace {
@@ -17,7 +15,6 @@ const object::Resource& releases_resource() {
   return resource;
 }
 
-constexpr std::size_t kEvidenceLines = 200;
 constexpr Duration kHostPause = std::chrono::seconds(1);
 
 // What was made of the source, and is found again by.
@@ -26,17 +23,6 @@ void set_artifact(const SourceSeen& work, json::Object& spec) {
   if (!work.built.image.empty()) spec.set("imageDigest", work.built.image);
   if (work.build.kind != providers::BuildSpec::Kind::Pull) spec.set("buildKey", work.built.key);
 }
-// Far below what the schema and the store take: ten Releases keep theirs.
-constexpr std::size_t kEvidenceBytes = 128 << 10;
-
-// The end of it, in whole characters; what is no UTF-8 is replaced, since a log may hold anything.
-std::string evidence_of(std::string_view log) {
-  if (log.size() > kEvidenceBytes) {
-    log.remove_prefix(log.size() - kEvidenceBytes);
-    log.remove_prefix(std::min(log.find('\n') + 1, log.size()));
-  }
-  return valid_utf8(log);
-}
 
 }  // namespace
 
@@ -44,7 +30,7 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
                           runtime::Notes& notes) {
   const auto& seen = static_cast<const AppSeen&>(what);
   if (action.type == "copy" || action.type == "build" || action.type == "image") {
-    co_await act_on_source(subject, seen, action, notes);
+    co_await act_on_source(seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Create) {
     co_await make_release(subject, seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Update) {
@@ -140,18 +126,7 @@ Task<> AppReconciler::set_release_phase(const runtime::Subject& subject, const A
   if (phase == "Active" || phase == "Failed") status.set("finished", now);
   if (phase == "Failed") {
     status.set("reason", valid_utf8(action.reason));
-    json::Object evidence;
-    if (!seen.start_failures.empty()) evidence.set("start", seen.start_failures.begin()->second);
-    std::vector<SeenInstance> all = seen.tasks;
-    all.insert(all.end(), seen.instances.begin(), seen.instances.end());
-    for (const auto& one : all) {
-      const auto task = parse_task_id(one.instance.id);
-      if (one.instance.release != action.target || (task && task->name != kHookTask)) continue;
-      if (one.instance.state == providers::Instance::State::Exited) evidence.set("exitCode", one.instance.exit_code);
-      if (!one.health.message.empty()) evidence.set("probe", valid_utf8(one.health.message));
-      evidence.set("log", evidence_of(log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines))));
-    }
-    status.set("evidence", std::move(evidence));
+    status.set("evidence", co_await evidence_of(seen, action.target));
   }
   co_await parts_.client.patch_status({releases_resource(), subject.key().ns, action.target}, api::PatchType::Merge,
                                       json::Value(json::Object{{"status", std::move(status)}}),
@@ -189,12 +164,15 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     spec.image = release.source_digest.empty() ? image->as_string() : release.source_digest;
   }
   spec.server = server_of_slot(pod_template, subject.key().ns, slot);
-  spec.working_directory = parts_.sources.staged(release.source_digest);
+  if (spec.server.empty() || release.build_key.empty())
+    spec.working_directory = parts_.sources.staged(release.source_digest);
   if (!release.build_key.empty()) {
     if (spec.runtime == providers::InstanceSpec::Runtime::Docker)
       spec.image = providers::built_image(subject.key().ns, subject.key().name, release.build_key);
-    else
+    else if (spec.server.empty())
       spec.working_directory = parts_.builder.built_folder(release.build_key);
+    else
+      spec.build_key = release.build_key;
   } else if (spec.runtime == providers::InstanceSpec::Runtime::Process) {
     spec.code_folder = spec.working_directory;
     if (!spec.code_folder.empty()) spec.code_digest = release.source_digest;

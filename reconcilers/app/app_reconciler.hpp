@@ -61,7 +61,7 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> observe_source(const runtime::Subject& subject, AppSeen& seen);
   Task<std::optional<providers::CodeSource>> code_source(const runtime::Subject& subject);
   Task<> observe_build(const runtime::Subject& subject, AppSeen& seen);
-  bool image_is_gone(const AppSeen& seen) const;
+  bool artifact_is_gone(const AppSeen& seen) const;
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
   // While the release to run waits for its hook, the one before takes its place.
@@ -89,12 +89,13 @@ class AppReconciler final : public runtime::Reconciler {
   void plan_schedules(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   runtime::Plan plan_removal(const AppSeen& seen);
 
-  Task<> act_on_source(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
+  Task<> act_on_source(const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes);
   runtime::Condition built_condition(const AppSeen& seen) const;
   Task<> make_release(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                       runtime::Notes& notes);
   Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                            runtime::Notes& notes);
+  Task<json::Object> evidence_of(const AppSeen& seen, std::string release);
   Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                         runtime::Notes& notes);
   Task<> act_on_routes(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
@@ -140,7 +141,6 @@ class AppReconciler final : public runtime::Reconciler {
     bool recalled = false;  // what the status says of failures has been read
     ProgressMemory progress;
     LoadMemory load;
-    std::pair<std::string, std::string> pulled;  // on Servers: a reference, and its digest
     std::map<SlotKey, SlotMemory> slots;
     // By schedule; and the ids of ended runs that were told.
     std::map<std::string, StartFailure> failed_runs;

@@ -49,7 +49,10 @@ void read_build(const json::Value& pod_template, BuildSpec& spec) {
   spec.timeout = std::chrono::seconds(build->int_or("timeoutSeconds", 1200));
 }
 
-void name_owner(const runtime::Subject& subject, BuildSpec& spec) {
+void name_owner(const runtime::Subject& subject, const json::Value& pod_template, BuildSpec& spec) {
+  spec.servers = servers_of(pod_template, subject.key().ns);
+  std::ranges::sort(spec.servers);
+  spec.servers.erase(std::ranges::unique(spec.servers).begin(), spec.servers.end());
   spec.owner_uid = subject.meta().uid;
   spec.owner_namespace = subject.key().ns;
   spec.owner_name = subject.key().name;
@@ -89,13 +92,8 @@ Task<> AppReconciler::observe_source(const runtime::Subject& subject, AppSeen& s
     work.builds = true;
     work.build.kind = BuildSpec::Kind::Pull;
     work.build.reference = work.words;
-    name_owner(subject, work.build);
-    if (servers_of(made_of, subject.key().ns).empty()) {
-      work.built = co_await parts_.builder.look(work.build);
-    } else if (const auto& pulled = memory_[subject.meta().uid].pulled; pulled.first == work.words) {
-      work.built.phase = BuildState::Phase::Done;
-      work.built.image = pulled.second;
-    }
+    name_owner(subject, made_of, work.build);
+    work.built = co_await parts_.builder.look(work.build);
     if (work.built.phase == BuildState::Phase::Done) seen.source_digest = work.built.image;
     seen.source_ready = !seen.source_digest.empty();
     co_return;
@@ -152,7 +150,7 @@ Task<std::optional<CodeSource>> AppReconciler::code_source(const runtime::Subjec
 Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& seen) {
   SourceSeen& work = seen.work;
   const ReleaseView* again = nullptr;
-  if (seen.choice.run && !seen.choice.make && image_is_gone(seen)) again = seen.choice.run;
+  if (seen.choice.run && !seen.choice.make && artifact_is_gone(seen)) again = seen.choice.run;
   if (!again && (!seen.choice.make || seen.choice.copy || seen.source_digest.empty())) co_return;
   const json::Value& made_of = again ? again->pod_template : seen.pod_template;
   BuildSpec& spec = work.build;
@@ -161,7 +159,7 @@ Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& se
     spec.kind = BuildSpec::Kind::Pull;
     spec.reference =
         again->source_digest.find('@') != std::string::npos ? again->source_digest : image->string_or("ref");
-    name_owner(subject, spec);
+    name_owner(subject, made_of, spec);
     parts_.builder.forget(providers::key_of(spec));
     work.built = co_await parts_.builder.look(spec);
     co_return;
@@ -171,7 +169,7 @@ Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& se
   spec.folder = parts_.sources.staged(spec.digest);
   if (spec.folder.empty()) co_return;
   work.builds = true;
-  name_owner(subject, spec);
+  name_owner(subject, made_of, spec);
   read_build(made_of, spec);
   if (const json::Value* build = made_of.find("build")) {
     Environment environment =
@@ -188,11 +186,12 @@ Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& se
   if (!again) seen.source_ready = work.built.phase == BuildState::Phase::Done;
 }
 
-// Docker said so when an instance was to be started.
-bool AppReconciler::image_is_gone(const AppSeen& seen) const {
+// The host said so when an instance was to be started.
+bool AppReconciler::artifact_is_gone(const AppSeen& seen) const {
   return std::ranges::any_of(seen.start_failures, [](const auto& failure) {
     return failure.second.find("No such image") != std::string::npos ||
-           failure.second.find("no such image") != std::string::npos;
+           failure.second.find("no such image") != std::string::npos ||
+           failure.second.find("what was built under") != std::string::npos;
   });
 }
 
@@ -251,32 +250,23 @@ bool AppReconciler::plan_source(const runtime::Subject& subject, const AppSeen& 
 // What a running release was made of has gone from this host: it is made again, from what it was made of.
 void AppReconciler::plan_rebuild(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan) {
   const SourceSeen& work = seen.work;
-  if (seen.choice.make || !seen.choice.run || !work.builds || !image_is_gone(seen)) return;
+  if (seen.choice.make || !seen.choice.run || !work.builds || !artifact_is_gone(seen)) return;
   if (work.built.phase != BuildState::Phase::Absent) return;
   const bool pull = work.build.kind == BuildSpec::Kind::Pull;
   plan.actions.push_back({Verb::Run,
                           pull ? "image" : "build",
                           pull ? work.build.reference : subject.key().name,
-                          "the image of " + seen.choice.run->name + " is not there any more",
+                          "what " + seen.choice.run->name + " was made of is not there any more",
                           {},
                           {},
                           false,
                           {}});
 }
 
-Task<> AppReconciler::act_on_source(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+Task<> AppReconciler::act_on_source(const AppSeen& seen, const runtime::Action& action,
                                     runtime::Notes& notes) {
   if (action.type == "copy") {
     co_await parts_.sources.stage(*seen.work.code, action.after.as_string());
-    co_return;
-  }
-  if (const auto servers = servers_of(seen.pod_template, subject.key().ns); !servers.empty()) {
-    std::string digest;
-    for (const auto& server : servers) {
-      std::string there = co_await parts_.host.ensure_image_on(server, action.target);
-      if (digest.empty()) digest = std::move(there);
-    }
-    memory_[subject.meta().uid].pulled = {action.target, digest};
     co_return;
   }
   // What was being built for an earlier wish is not needed any more.

@@ -125,13 +125,6 @@ std::optional<std::pair<std::string, std::string>> unsupported(const json::Value
                      "spec.placement." + field + ": this build places Apps on Servers by name; use placement.servers"};
     }
   }
-  if (!servers_of(spec, "").empty() && source && !source->find("image")) {
-    const json::Value* build = spec.find("build");
-    if (docker || (build && (!build->string_or("command").empty() || build->string_or("preset") == "python")))
-      return Problem{"SourceNotSupported",
-                     "what is built here is not carried to Servers yet; use source.image, or runtime: process without "
-                     "a build, or leave placement out"};
-  }
   if (!docker && source && source->find("image")) {
     return Problem{"SourceNotSupported", "spec.source.image runs in containers only; set runtime: docker"};
   }

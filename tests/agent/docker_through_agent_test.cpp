@@ -114,7 +114,7 @@ TEST_F(DockerThroughAgent, AnImageThatWasBuiltHereIsBroughtThereWithoutARegistry
 
   spec.id = "web-1-0-1";
   spec.image = "gantry.local/prod/web:never-built";
-  EXPECT_THAT(machine.error_of(set->start(spec)), HasSubstr("is not on this host"));
+  EXPECT_THAT(machine.error_of(set->start(spec)), HasSubstr("No such image"));
 }
 
 }  // namespace

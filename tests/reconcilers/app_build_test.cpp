@@ -91,5 +91,47 @@ TEST_F(AppWorld, ARepositoryThatIsGoneChangesNothing) {
   EXPECT_EQ(world.list("Release").size(), 1U);
 }
 
+std::string placed_app() {
+  std::string text = built_app("/one");
+  return text.insert(text.find("  build:"), "  placement: {servers: [{name: web-2}, {name: web-1}]}\n  replicas: 2\n");
+}
+
+TEST_F(AppWorld, WhatRunsOnServersIsBuiltForThemAndStartedFromWhatWasBuiltThere) {
+  parts.code.now = {.digest = "sha256:one", .staged = true};
+  world.apply(placed_app());
+  world.advance(1s);
+  EXPECT_EQ(world.reason("App/hello", "Built"), "Building");
+  EXPECT_THAT(parts.shop.last.servers, testing::ElementsAre("default/web-1", "default/web-2"));
+  parts.shop.end(Shop::Phase::Done);
+  until_ready(world);
+  ASSERT_EQ(machine.specs.size(), 2U);
+  const std::string key = world.get("Release/hello-1").at({"spec", "buildKey"})->as_string();
+  std::set<std::string> servers;
+  for (const auto& [id, spec] : machine.specs) {
+    EXPECT_EQ(spec.build_key, key);
+    EXPECT_EQ(spec.working_directory, "") << "where that lies is the Server's business";
+    servers.insert(spec.server);
+  }
+  EXPECT_THAT(servers, testing::ElementsAre("default/web-1", "default/web-2"));
+}
+
+TEST_F(AppWorld, WhatWasBuiltOnAServerAndIsGoneThereIsBuiltAgain) {
+  parts.code.now = {.digest = "sha256:one", .staged = true};
+  world.apply(placed_app());
+  world.advance(1s);
+  parts.shop.end(Shop::Phase::Done);
+  until_ready(world);
+  parts.shop.lost = true;
+  machine.missing = "what was built under abc is not on this host";
+  machine.end(machine.instances.begin()->first, 1, world.clock.wall());
+  world.advance(10s);
+  EXPECT_EQ(parts.shop.begun, 2);
+  machine.missing.clear();
+  parts.shop.end(Shop::Phase::Done);
+  world.advance(1min);
+  EXPECT_EQ(machine.alive("hello-1"), 2U);
+  EXPECT_EQ(world.list("Release").size(), 1U) << "it is the same release";
+}
+
 }  // namespace
 }  // namespace gantry::reconcilers::app

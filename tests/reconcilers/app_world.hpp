@@ -21,12 +21,14 @@ struct Machine {
   std::map<std::string, Instance> instances;
   std::vector<std::function<void(const std::string&)>> listeners;
   std::map<std::string, int> starts;                   // by id: one is right
+  std::map<std::string, providers::InstanceSpec> specs;  // by id
   std::vector<std::string> commands;                   // the first word of each start, in order
   std::map<std::string, providers::AppRoutes> routes;  // by App uid
   std::map<std::string, int> in_flight;                // by instance
   bool emptied = false;  // the routes led to somebody, and then, although requests are held for it, to nobody
   std::string proxy_down;
   std::string disk_alarm;
+  std::string missing;  // why nothing can be started: what it would run is not there
   std::string refuses;  // rules for this host
   std::string refused_hash;
   bool healthy = true;
@@ -34,6 +36,7 @@ struct Machine {
   double cores = 0;                                          // that each instance uses
   std::int64_t memory = 0;
   std::string log = "the last words\n";
+  std::map<std::string, std::string> logs;  // by id, where it is another
   int next_port = 20000;
 
   void tell(const std::string& uid) {
@@ -74,6 +77,7 @@ class Host final : public providers::WorkloadHost {
     }
     co_return found;
   }
+  void must_know(const std::string&) const override {}
   Task<Instance> start(providers::InstanceSpec spec) override {
     return line_.pass<Instance>("start " + spec.id, [this, spec] { return start_here(spec); });
   }
@@ -84,7 +88,9 @@ class Host final : public providers::WorkloadHost {
     return line_.pass<void>("remove " + id, [this, id] { return remove_here(id); });
   }
   Task<std::unique_ptr<providers::LogReader>> logs(std::string, providers::LogQuery) override { co_return nullptr; }
-  Task<std::string> log_tail(std::string, std::size_t) override { co_return machine_.log; }
+  Task<std::string> log_tail(std::string id, std::size_t) override {
+    co_return machine_.logs.contains(id) ? machine_.logs.at(id) : machine_.log;
+  }
   Task<std::string> ensure_image(std::string) override { co_return "sha256:image"; }
   Task<std::vector<providers::InstanceUsage>> usage(std::string uid) override {
     std::vector<providers::InstanceUsage> all;
@@ -105,17 +111,20 @@ class Host final : public providers::WorkloadHost {
 
  private:
   Task<Instance> start_here(providers::InstanceSpec spec) {
+    if (!machine_.missing.empty()) throw Error(ErrorCode::NotFound, machine_.missing);
     if (spec.command.front() == "/missing") throw Error(ErrorCode::Invalid, "the command \"/missing\" was not found");
     auto& one = machine_.instances[spec.id];
     if (one.id.empty()) {
       ++machine_.starts[spec.id];
       machine_.commands.push_back(spec.command.front());
+      machine_.specs[spec.id] = spec;
       one = {.id = spec.id,
              .owner_uid = spec.owner_uid,
              .owner_namespace = spec.owner_namespace,
              .owner_name = spec.owner_name,
              .release = spec.release,
-             .slot = spec.slot};
+             .slot = spec.slot,
+             .server = spec.server};
       one.state = Instance::State::Running;
       one.started = world_.clock.wall();
       one.ports = spec.ports;
@@ -241,7 +250,10 @@ struct Shop final : providers::Builder {
   }
   std::string built_folder(const std::string& key) const override { return "/built/" + key; }
   void keep_only_build(const std::string&, const std::string&) override {}
-  void forget(const std::string& key) override { builds.erase(key); }
+  // Looks whether it is still there.
+  void forget(const std::string& key) override {
+    if (std::exchange(lost, false)) builds.erase(key);
+  }
   Task<std::unique_ptr<providers::LogReader>> build_log(std::string, bool) override { co_return nullptr; }
   Task<> sweep(std::set<std::string>, Duration) override { co_return; }
   void on_change(OnChange callback) override { listeners.push_back(std::move(callback)); }
@@ -249,6 +261,7 @@ struct Shop final : providers::Builder {
   std::map<std::string, providers::BuildState> builds;
   providers::BuildSpec last;
   int begun = 0;
+  bool lost = false;  // what was built is not there any more
   std::vector<OnChange> listeners;
 };
 
