@@ -12,19 +12,14 @@
 #include "controller/base/base64.hpp"
 #include "controller/base/digest.hpp"
 #include "controller/base/error.hpp"
+#include "controller/base/openssl.hpp"
 
 namespace gantry {
 namespace {
 
-template <auto Free>
-struct FreeBy {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using Bio = std::unique_ptr<BIO, FreeBy<BIO_free>>;
-using Key = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::FreeBy;
+using openssl::Key;
 using Context = std::unique_ptr<EVP_MD_CTX, FreeBy<EVP_MD_CTX_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, FreeBy<ECDSA_SIG_free>>;
 

@@ -15,20 +15,15 @@
 #include "controller/base/digest.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
+#include "controller/base/openssl.hpp"
 
 namespace gantry::pki {
 namespace {
 
-template <auto Free>
-struct FreeBy {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using Bio = std::unique_ptr<BIO, FreeBy<BIO_free>>;
-using Certificate = std::unique_ptr<X509, FreeBy<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::FreeBy;
+using openssl::Key;
 
 [[noreturn]] void fail(const std::string& what) {
   std::array<char, 256> text{};

@@ -15,20 +15,14 @@
 
 #include "controller/base/digest.hpp"
 #include "controller/base/error.hpp"
+#include "controller/base/openssl.hpp"
 
 namespace gantry::tls {
 namespace {
 
-template <auto Free>
-struct FreeBy {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using Bio = std::unique_ptr<BIO, FreeBy<BIO_free>>;
-using X509Ptr = std::unique_ptr<X509, FreeBy<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using openssl::Bio;
+using X509Ptr = openssl::Certificate;
+using KeyPtr = openssl::Key;
 
 std::string last_error() {
   std::string text;
