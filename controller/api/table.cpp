@@ -5,6 +5,7 @@
 
 #include "controller/base/error.hpp"
 #include "controller/base/json_partial.hpp"
+#include "controller/base/raw_json.hpp"
 #include "controller/object/jsonpath.hpp"
 
 namespace gantry::api {
@@ -139,44 +140,6 @@ Cell subjects_of(std::string_view kind) {
   };
 }
 
-// Behind the string whose opening quote is at `at`.
-std::size_t skip_string(std::string_view text, std::size_t at) {
-  while (true) {
-    at = text.find('"', at + 1);
-    if (at == std::string_view::npos) return text.size();
-    std::size_t escapes = 0;
-    while (text[at - 1 - escapes] == '\\') ++escapes;
-    if (escapes % 2 == 0) return at + 1;
-  }
-}
-
-// The end of the value that starts at `at`, in text without spaces.
-std::size_t skip_value(std::string_view text, std::size_t at) {
-  int depth = 0;
-  while (at < text.size()) {
-    switch (text[at]) {
-      case '"':
-        at = skip_string(text, at);
-        continue;
-      case '{':
-      case '[':
-        ++depth;
-        break;
-      case '}':
-      case ']':
-        if (depth-- == 0) return at;
-        break;
-      case ',':
-        if (depth == 0) return at;
-        break;
-      default:
-        break;
-    }
-    ++at;
-  }
-  return at;
-}
-
 }  // namespace
 
 Include parse_include(const std::string* parameter) {
@@ -281,14 +244,8 @@ std::string Table::empty(std::string_view metadata) const {
 }
 
 std::string_view metadata_of(std::string_view canonical) {
-  constexpr std::string_view kKey = "\"metadata\":";
-  for (std::size_t at = 1; at < canonical.size();) {
-    const auto member = canonical.substr(at);
-    const std::size_t end = skip_value(canonical, at);  // the key, its colon and its value
-    if (member.starts_with(kKey)) return canonical.substr(at + kKey.size(), end - at - kKey.size());
-    at = end + 1;
-  }
-  return "{}";
+  const std::string_view found = json::raw_at(canonical, {"metadata"});
+  return found.empty() ? "{}" : found;
 }
 
 void append_partial(std::string& out, const object::Object& object) {

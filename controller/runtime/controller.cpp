@@ -4,8 +4,8 @@
 #include <cctype>
 
 #include "controller/base/log.hpp"
+#include "controller/base/raw_json.hpp"
 #include "controller/runtime/dependencies.hpp"
-#include "controller/runtime/raw_json.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -222,10 +222,10 @@ void Controller::record_ready(const object::Object& before, const ObjectPtr& aft
   // As canonical JSON has it, so that nothing need be decoded.
   constexpr std::string_view kReady = R"("status":"True","type":"Ready")";
   const auto ready = [&](const object::Object& object) {
-    return raw_at(object.bytes(), {"status", "conditions"}).find(kReady) != std::string_view::npos;
+    return json::raw_at(object.bytes(), {"status", "conditions"}).find(kReady) != std::string_view::npos;
   };
   if (ready(before) || !ready(*after)) return;
-  const std::string_view created = raw_at(after->bytes(), {"metadata", "creationTimestamp"});
+  const std::string_view created = json::raw_at(after->bytes(), {"metadata", "creationTimestamp"});
   if (created.size() < 2) return;
   const WallTime since = parse_time(created.substr(1, created.size() - 2));
   metrics_.time_to_ready.observe(std::chrono::duration<double>(context_.reactor.clock().wall() - since).count());

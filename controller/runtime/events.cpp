@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "controller/base/log.hpp"
+#include "controller/base/raw_json.hpp"
 #include "controller/runtime/backoff.hpp"
-#include "controller/runtime/raw_json.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -211,8 +211,11 @@ Task<> EventRecorder::sweep() {
   do {
     const api::List page = co_await client_.list(events_, options);
     for (const auto& event : page.items) {
-      std::string_view last = raw_at(event->bytes(), {"lastTimestamp"});
-      if (last.size() < 2 || last.front() != '"') last = raw_at(event->bytes(), {"metadata", "creationTimestamp"});
+      // A series goes on after its first time; what newer recorders write has no lastTimestamp.
+      std::string_view last = json::raw_at(event->bytes(), {"series", "lastObservedTime"});
+      if (last.size() < 2 || last.front() != '"') last = json::raw_at(event->bytes(), {"lastTimestamp"});
+      if (last.size() < 2 || last.front() != '"')
+        last = json::raw_at(event->bytes(), {"metadata", "creationTimestamp"});
       // RFC 3339 in UTC sorts as text.
       if (last.size() < 2 || last.substr(1, last.size() - 2) >= oldest) continue;
       api::Preconditions exactly;

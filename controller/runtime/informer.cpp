@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "controller/base/log.hpp"
-#include "controller/runtime/raw_json.hpp"
+#include "controller/base/raw_json.hpp"
 #include "controller/runtime/references.hpp"
 
 namespace gantry::runtime {
@@ -161,7 +161,8 @@ bool Informer::matters(const object::Object& before, const object::Object& after
   const auto& a = before.meta();
   const auto& b = after.meta();
   return a.generation != b.generation || a.deleting != b.deleting || a.labels != b.labels ||
-         raw_at(before.bytes(), {"metadata", "annotations"}) != raw_at(after.bytes(), {"metadata", "annotations"});
+         json::raw_at(before.bytes(), {"metadata", "annotations"}) !=
+             json::raw_at(after.bytes(), {"metadata", "annotations"});
 }
 
 void Informer::put(const ObjectPtr& object) {

@@ -6,8 +6,8 @@
 #include <map>
 #include <vector>
 
+#include "controller/base/raw_json.hpp"
 #include "controller/runtime/informer.hpp"
-#include "controller/runtime/raw_json.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -32,9 +32,9 @@ struct Look {
 // Canonical JSON: a condition ends in "status":"True","type":"Ready"}. In a message these quotes would be escaped.
 Look look_at(const object::Object& object) {
   Look look;
-  const std::string_view status = raw_at(object.bytes(), {"status"});
+  const std::string_view status = json::raw_at(object.bytes(), {"status"});
   constexpr std::string_view kStatus = R"("status":")", kType = R"(","type":")";
-  const std::string_view conditions = raw_at(status, {"conditions"});
+  const std::string_view conditions = json::raw_at(status, {"conditions"});
   for (std::size_t at = conditions.find(kStatus); at != conditions.npos; at = conditions.find(kStatus, at)) {
     at += kStatus.size();
     const std::size_t end = conditions.find('"', at);
@@ -44,7 +44,7 @@ Look look_at(const object::Object& object) {
         {conditions.substr(type, conditions.find('"', type) - type), conditions.substr(at, end - at)});
   }
   std::int64_t observed = 0;
-  const std::string_view digits = raw_at(status, {"observedGeneration"});
+  const std::string_view digits = json::raw_at(status, {"observedGeneration"});
   std::from_chars(digits.data(), digits.data() + digits.size(), observed);
   look.lag = object.meta().generation - observed;
   return look;

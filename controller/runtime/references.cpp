@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "controller/runtime/raw_json.hpp"
+#include "controller/base/raw_json.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -87,7 +87,7 @@ std::vector<Dependency> dependencies_of(const Key& owner, const json::Value& obj
 
 std::vector<Key> references_of(const object::Object& object, const object::KindTable& kinds) {
   // Most objects refer to nothing, and need not be decoded to see that.
-  const std::string_view spec = raw_at(object.bytes(), {"spec"});
+  const std::string_view spec = json::raw_at(object.bytes(), {"spec"});
   if (spec.find("Ref\":{") == std::string_view::npos && spec.find("\"dependsOn\":") == std::string_view::npos)
     return {};
   const json::Value value = json::Value(json::Object{{"spec", json::parse(spec)}});

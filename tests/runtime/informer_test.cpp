@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "controller/runtime/raw_json.hpp"
+#include "controller/base/raw_json.hpp"
 #include "controller/runtime/references.hpp"
 #include "tests/world/world.hpp"
 
@@ -272,14 +272,14 @@ TEST_F(InformerTest, SaysWhenItHasCaughtUp) {
 TEST(RawJson, FindsMembersWithoutDecoding) {
   const std::string text =
       R"({"a":"x,}\"","kind":"App","metadata":{"annotations":{"k":"[{"},"name":"web"},"z":[1,{"b":2}]})";
-  EXPECT_EQ(raw_at(text, {"kind"}), R"("App")");
-  EXPECT_EQ(raw_at(text, {"metadata", "annotations"}), R"({"k":"[{"})");
-  EXPECT_EQ(raw_at(text, {"metadata", "name"}), R"("web")");
-  EXPECT_EQ(raw_at(text, {"z"}), R"([1,{"b":2}])");
-  EXPECT_EQ(raw_at(text, {"absent"}), "");
-  EXPECT_EQ(raw_at(text, {"kind", "deeper"}), "");
-  EXPECT_EQ(raw_at("{}", {"a"}), "");
-  EXPECT_EQ(raw_at("", {"a"}), "");
+  EXPECT_EQ(json::raw_at(text, {"kind"}), R"("App")");
+  EXPECT_EQ(json::raw_at(text, {"metadata", "annotations"}), R"({"k":"[{"})");
+  EXPECT_EQ(json::raw_at(text, {"metadata", "name"}), R"("web")");
+  EXPECT_EQ(json::raw_at(text, {"z"}), R"([1,{"b":2}])");
+  EXPECT_EQ(json::raw_at(text, {"absent"}), "");
+  EXPECT_EQ(json::raw_at(text, {"kind", "deeper"}), "");
+  EXPECT_EQ(json::raw_at("{}", {"a"}), "");
+  EXPECT_EQ(json::raw_at("", {"a"}), "");
 }
 
 }  // namespace

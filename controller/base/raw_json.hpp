@@ -5,10 +5,10 @@
 #include <initializer_list>
 #include <string_view>
 
-namespace gantry::runtime {
+namespace gantry::json {
 
 // The bytes of the member's value: raw_at(bytes, {"metadata", "annotations"}) -> {"a":"b"}. Empty when absent.
 // Keys are compared as they stand in the text, so they must need no escapes.
 std::string_view raw_at(std::string_view object, std::initializer_list<std::string_view> path);
 
-}  // namespace gantry::runtime
+}  // namespace gantry::json

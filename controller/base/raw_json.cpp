@@ -1,8 +1,8 @@
-#include "controller/runtime/raw_json.hpp"
+#include "controller/base/raw_json.hpp"
 
 #include <cstddef>
 
-namespace gantry::runtime {
+namespace gantry::json {
 namespace {
 
 // From the opening quote to behind the closing one.
@@ -68,4 +68,4 @@ std::string_view raw_at(std::string_view object, std::initializer_list<std::stri
   return object;
 }
 
-}  // namespace gantry::runtime
+}  // namespace gantry::json
