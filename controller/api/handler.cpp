@@ -36,4 +36,8 @@ HttpResponse Handler::refuse(int status, const Error& error) {
   return response;
 }
 
+HttpResponse Handler::refuse_stranger(const HttpRequest&) {
+  return refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized"));
+}
+
 }  // namespace gantry::api

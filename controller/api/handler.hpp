@@ -78,8 +78,10 @@ class Handler {
   virtual Task<HttpResponse> handle(HttpRequest request) = 0;
   // For a request whose head alone was read, and who asks is known. Null: the body is held, within the limits for that.
   virtual std::shared_ptr<BodySink> sink(const HttpRequest&) { return nullptr; }
-  // The answer to a request that does not come to handle(): malformed, too large, from a stranger.
+  // The answer to a request that does not come to handle(): malformed, too large, too slow.
   virtual HttpResponse refuse(int status, const Error& error);
+  // The answer to one whose head was read, and who asks has not proved who they are: 401, and no hint.
+  virtual HttpResponse refuse_stranger(const HttpRequest& request);
 };
 
 // A Kubernetes Status (metav1.Status) for an error; also used for what goes wrong before a request is whole.

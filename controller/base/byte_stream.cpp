@@ -226,6 +226,12 @@ void ByteStream::shutdown_write() {
   ::shutdown(socket_->fd, SHUT_WR);
 }
 
+void ByteStream::interrupt() {
+  if (closed_) return;
+  boost::system::error_code ignored;
+  socket_->asio.cancel(ignored);
+}
+
 void ByteStream::close() {
   if (std::exchange(closed_, true)) return;
   if (failure_.empty()) failure_ = "the connection was closed here";

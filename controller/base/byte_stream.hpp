@@ -66,6 +66,8 @@ class ByteStream {
   void say_plainly(std::string_view text);
   // No more to send; the other direction stays open.
   void shutdown_write();
+  // Wakes whoever waits, as if something had come; the stream stays open.
+  void interrupt();
   // Wakes whoever waits. Twice is fine.
   void close();
   bool closed() const { return closed_; }

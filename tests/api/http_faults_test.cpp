@@ -137,6 +137,7 @@ TEST_F(FaultTest, ALengthThatIsTooLongIsWaitedForOnlySoLong) {
               "\r\n\r\n" + body);
   others_are_well();
   clock.advance(Limits().body + seconds(2));
+  expect_status(client.read(), 408);
   EXPECT_TRUE(client.closed_by_server());
   RawClient other(server->port());
   other.send("GET " + kApps + "/web HTTP/1.1\r\n" + kHead + "\r\n");
@@ -168,6 +169,7 @@ TEST_F(FaultTest, AByteASecondIsTooSlowAndDisturbsNobody) {
     others_are_well();
     clock.advance(seconds(1));
   }
+  expect_status(slow.read(), 408);
   EXPECT_TRUE(slow.closed_by_server());
 }
 

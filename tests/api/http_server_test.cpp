@@ -191,7 +191,7 @@ TEST_F(HttpServerTest, EndsTheConnectionAfterAMalformedRequest) {
   EXPECT_EQ(handler.handled, 0) << "what was smuggled behind it is never looked at";
 }
 
-TEST_F(HttpServerTest, ASlowHeadIsCutOff) {
+TEST_F(HttpServerTest, ASlowHeadIsToldSoAndCutOff) {
   start();
   RawClient client(port());
   client.send("GET /echo HTTP/1.1\r\nHost: ");
@@ -202,10 +202,11 @@ TEST_F(HttpServerTest, ASlowHeadIsCutOff) {
   }
   EXPECT_EQ(connections(), 1U);
   clock.advance(seconds(4));
+  EXPECT_EQ(client.read().status, 408);
   EXPECT_TRUE(client.closed_by_server());
 }
 
-TEST_F(HttpServerTest, ASlowBodyIsCutOff) {
+TEST_F(HttpServerTest, ASlowBodyIsToldSoAndCutOff) {
   start();
   RawClient client(port());
   client.send("POST /echo HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer alice-token\r\nContent-Length: 100\r\n\r\n");
@@ -214,6 +215,7 @@ TEST_F(HttpServerTest, ASlowBodyIsCutOff) {
   client.send("x");
   EXPECT_EQ(connections(), 1U);
   clock.advance(seconds(13));
+  EXPECT_EQ(client.read().status, 408);
   EXPECT_TRUE(client.closed_by_server());
 }
 

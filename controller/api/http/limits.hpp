@@ -15,8 +15,8 @@ struct Limits {
 
   // Counted in whole seconds by a sweep; each is exceeded by up to one.
   std::chrono::seconds handshake{10};
-  std::chrono::seconds head{10};   // from a request's first byte to the end of its headers
-  std::chrono::seconds body{60};   // from there to the end of its body
+  std::chrono::seconds head{10};   // from a request's first byte to the end of its headers; longer is 408
+  std::chrono::seconds body{60};   // from there to the end of its body; longer is 408
   std::chrono::seconds idle{180};  // between two requests
   std::chrono::seconds stuck{30};  // a write that makes no progress
   std::chrono::seconds linger{2};  // for the client to read a refusal before the connection goes

@@ -133,7 +133,14 @@ void Session::sweep() {
     return;
   }
   if (deadline_ == 0 || core_->second() < deadline_) return;
-  if (phase_ == Phase::Handshake || phase_ == Phase::Head || phase_ == Phase::Body) core_->refused("too_slow");
+  if (phase_ == Phase::Head || phase_ == Phase::Body) {
+    // Whoever reads hears why; read_request() tells.
+    late_ = true;
+    deadline_ = 0;
+    stream_.interrupt();
+    return;
+  }
+  if (phase_ == Phase::Handshake) core_->refused("too_slow");
   if (phase_ == Phase::Writing) core_->refused("stuck");
   drop();
 }
@@ -155,7 +162,7 @@ Task<Session::Input> Session::read_request() {
   reader_.reset();
   refusal_.reset();
   sink_.reset();
-  admitted_ = head_only_ = accepts_gzip_ = http_1_0_ = false;
+  admitted_ = head_only_ = accepts_gzip_ = http_1_0_ = late_ = false;
   enter(input_.empty() ? Phase::Idle : Phase::Head,
         input_.empty() ? core_->options.limits.idle : core_->options.limits.head);
   if (use_input({})) co_return co_await drain_body() ? Input::Request : Input::Refused;
@@ -163,9 +170,14 @@ Task<Session::Input> Session::read_request() {
   // A client that waits for its answer has sent nothing more: no use in asking.
   bool wait = !stream_.pending();
   while (true) {
-    if (wait) {
+    if (late_) {
+      refuse(408, "too_slow", Error(ErrorCode::Timeout, "the request did not come to its end in time"));
+      co_return Input::Refused;
+    }
+    if (std::exchange(wait, false)) {
       unyielded_ = 0;
       if (!co_await stream_.readable()) co_return Input::Gone;
+      continue;
     }
     std::size_t got = 0;
     const auto state = stream_.read_now(core_->scratch, got);
@@ -173,7 +185,6 @@ Task<Session::Input> Session::read_request() {
     if (state == ByteStream::State::Blocked) {
       unyielded_ = 0;
       if (!co_await stream_.ready()) co_return Input::Gone;
-      wait = false;
       continue;
     }
     if (phase_ == Phase::Idle) enter(Phase::Head, core_->options.limits.head);
@@ -262,7 +273,7 @@ bool Session::admit() {
   core_->refused("unauthenticated");
   // A stranger's body is not read. Without one the connection may go on.
   if (reader_.state() == RequestReader::State::Done) return true;
-  refusal_ = core_->handler.refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized"));
+  refusal_ = refuse_stranger();
   return false;
 }
 
@@ -281,6 +292,12 @@ void Session::identify() {
   identified_ = true;
 }
 
+HttpResponse Session::refuse_stranger() {
+  HttpRequest& request = reader_.request();
+  request.peer = peer_;
+  return core_->handler.refuse_stranger(request);
+}
+
 void Session::refuse(int status, std::string_view reason, const Error& error) {
   core_->refused(reason);
   refusal_ = core_->handler.refuse(status, error);
@@ -293,9 +310,7 @@ Task<bool> Session::answer() {
   head_only_ = reader_.is_head_request();
   accepts_gzip_ = reader_.accepts_gzip();
   http_1_0_ = reader_.http_1_0();
-  if (!user_ && !core_->authenticator.is_open(request.path)) {
-    co_return co_await send(core_->handler.refuse(401, Error(ErrorCode::Unauthorized, "Unauthorized")));
-  }
+  if (!user_ && !core_->authenticator.is_open(request.path)) co_return co_await send(refuse_stranger());
   request.user = user_;
   request.peer = peer_;
   request.sink = std::exchange(sink_, nullptr);

@@ -43,6 +43,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<bool> answer();
   void identify();
   void refuse(int status, std::string_view reason, const Error& error);
+  HttpResponse refuse_stranger();
 
   Task<bool> send(HttpResponse response);
   Task<bool> send_stream(HttpResponse& response);
@@ -69,6 +70,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t unyielded_ = 0;  // requests since this session last let others run
   bool over_limit_;
   bool closing_ = false;
+  bool late_ = false;  // the request under way has used up its time
   bool admitted_ = false;
   bool head_only_ = false;
   bool accepts_gzip_ = false;
