@@ -136,7 +136,7 @@ void Admission::judge(const Served& served, const Review& review) const {
   // The rules behind the schema may count on its types.
   if (shaped) {
     check_core(served, review.object, review.old, causes);
-    if (const auto checks = checks_.find(served.resource.qualified()); checks != checks_.end()) {
+    if (const auto checks = checks_.find(served.stored.qualified()); checks != checks_.end()) {
       for (const auto& check : checks->second) check(review, causes);
     }
   }
@@ -147,7 +147,14 @@ void Admission::judge(const Served& served, const Review& review) const {
 }
 
 store::Encoded Admission::encode(const Target& target, const json::Value& object) const {
-  store::Encoded encoded = object::encode(object);
+  store::Encoded encoded;
+  if (const View* view = target.served->view.get()) {
+    json::Value stored = object;
+    view->store(stored);
+    encoded = object::encode(stored);
+  } else {
+    encoded = object::encode(object);
+  }
   if (encoded.text.size() > limits_.object_bytes_max) {
     throw Error(ErrorCode::TooLarge, std::string(target.served->resource.qualified()) + " " +
                                          object::quoted(target.name) + " has " + std::to_string(encoded.text.size()) +

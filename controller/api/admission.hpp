@@ -33,7 +33,7 @@ class Admission {
   Admission() = default;
   explicit Admission(Limits limits) : limits_(limits) {}
 
-  // Called for every create and update of the resource.
+  // Called for every create and update of the resource, in whatever form it is written.
   void add_check(object::Resource resource, AdmissionCheck check);
   // Objects of the resource that may not be deleted: says why, or nothing.
   using RemovalCheck = std::function<std::string(const std::string& name)>;
@@ -52,7 +52,7 @@ class Admission {
   // Throws Error(Forbidden) for what stays.
   void judge_removal(const Served& served, const std::string& name) const;
 
-  // Canonical bytes. Error(TooLarge) beyond the limit.
+  // Canonical bytes, in the form that is stored. Error(TooLarge) beyond the limit.
   store::Encoded encode(const Target& target, const json::Value& object) const;
 
  private:

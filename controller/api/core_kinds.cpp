@@ -4,6 +4,7 @@
 
 #include "controller/api/access/rbac_kinds.hpp"
 #include "controller/api/definition_rules.hpp"
+#include "controller/api/event_kind.hpp"
 #include "controller/base/base64.hpp"
 #include "controller/object/field_error.hpp"
 
@@ -153,15 +154,6 @@ void check_config_map(const json::Value& object, const json::Value* old, std::ve
   check_immutable(object, old, {"data", "binaryData"}, causes);
 }
 
-void check_event(const json::Value& object, std::vector<FieldError>& causes) {
-  const json::Value* involved = object.find("involvedObject");
-  const std::string about = involved ? involved->string_or("namespace") : std::string();
-  const std::string own = object.find("metadata")->string_or("namespace");
-  if ((about.empty() ? "default" : about) != own) {
-    causes.push_back(object::invalid("involvedObject.namespace", about, "does not match event.namespace"));
-  }
-}
-
 }  // namespace
 
 void prepare_core(const Served& served, json::Value& object, const json::Value* old) {
@@ -177,7 +169,7 @@ void check_core(const Served& served, const json::Value& object, const json::Val
   if (!served.kind->is_core()) return;
   if (served.is("", "secrets")) check_secret(object, old, causes);
   if (served.is("", "configmaps")) check_config_map(object, old, causes);
-  if (served.is("", "events")) check_event(object, causes);
+  if (served.kind->kind == "Event") check_event(served, object, old, causes);
   if (access::is_rbac(served)) access::check_rbac(served, object, old, causes);
 }
 

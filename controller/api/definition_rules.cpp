@@ -5,9 +5,9 @@
 #include "controller/object/characters.hpp"
 #include "controller/object/field_error.hpp"
 #include "controller/object/jsonpath.hpp"
-#include "controller/object/kind.hpp"
 #include "controller/object/names.hpp"
 #include "controller/object/schema_node.hpp"
+#include "controller/object/versions.hpp"
 
 namespace gantry::api {
 namespace {
@@ -103,10 +103,6 @@ class Checks {
       const bool is_served = version.bool_or("served", false), is_stored = version.bool_or("storage", false);
       served += is_served;
       stored += is_stored;
-      if (is_served && !is_stored) {
-        add(object::forbidden(at + ".served",
-                              "the version that is stored is the one that is served: objects are not converted"));
-      }
       if (!version.at({"schema", "openAPIV3Schema"})) {
         add(required(at + ".schema.openAPIV3Schema", "schemas are required"));
         continue;
@@ -120,20 +116,22 @@ class Checks {
     } else if (served == 0) {
       add(invalid("spec.versions", Value("spec.versions"), "must have one version that is served"));
     } else if (causes_.empty()) {
-      schema();
+      schemas();
     }
   }
 
-  // The schema compiles, or says why it does not.
-  void schema() {
-    try {
-      kind_ = object::kind_from_definition(definition_);
-    } catch (const Error& error) {
-      if (error.causes.empty()) throw;
-      std::ranges::copy(error.causes, std::back_inserter(causes_));
-      return;
+  // Each schema compiles, or says why it does not.
+  void schemas() {
+    const json::Array& versions = spec_.find("versions")->as_array();
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+      try {
+        selectable_types(*object::kind_of_version(definition_, i), versions[i],
+                         "spec.versions[" + std::to_string(i) + "]");
+      } catch (const Error& error) {
+        if (error.causes.empty()) throw;
+        std::ranges::copy(error.causes, std::back_inserter(causes_));
+      }
     }
-    selectable_types();
   }
 
   void columns(const Value& version, const std::string& at_version) {
@@ -195,30 +193,24 @@ class Checks {
   }
 
   // What a field selector compares must be text, a whole number or a truth value.
-  void selectable_types() {
-    std::size_t v = 0;
-    for (const auto& version : spec_.find("versions")->as_array()) {
-      const std::string at_version = "spec.versions[" + std::to_string(v++) + "]";
-      const Value& list = member(version, "selectableFields");
-      if (!list.is_array() || !version.bool_or("served", false)) continue;
-      std::size_t i = 0;
-      for (const auto& field : list.as_array()) {
-        const std::string path = field.string_or("jsonPath");
-        const auto* node = node_at(path);
-        using Type = object::Schema::Node::Type;
-        const bool fits =
-            node && (node->type == Type::String || node->type == Type::Integer || node->type == Type::Boolean);
-        if (!fits) {
-          add(invalid(at_version + ".selectableFields[" + std::to_string(i) + "].jsonPath", Value(path),
-                      "must point to a field of type string, integer or boolean in the schema"));
-        }
-        ++i;
-      }
+  void selectable_types(const object::Kind& kind, const Value& version, const std::string& at_version) {
+    const Value& list = member(version, "selectableFields");
+    if (!list.is_array()) return;
+    std::size_t i = 0;
+    for (const auto& field : list.as_array()) {
+      const std::string at = at_version + ".selectableFields[" + std::to_string(i++) + "].jsonPath";
+      const std::string path = field.string_or("jsonPath");
+      const auto* node = node_at(kind, path);
+      using Type = object::Schema::Node::Type;
+      const bool fits =
+          node && (node->type == Type::String || node->type == Type::Integer || node->type == Type::Boolean);
+      if (!fits)
+        add(invalid(at, Value(path), "must point to a field of type string, integer or boolean in the schema"));
     }
   }
 
-  const object::Schema::Node* node_at(std::string_view path) const {
-    const object::Schema::Node* node = &kind_->schema->root();
+  static const object::Schema::Node* node_at(const object::Kind& kind, std::string_view path) {
+    const object::Schema::Node* node = &kind.schema->root();
     while (node && !path.empty()) {
       path.remove_prefix(1);  // the dot
       const auto end = std::min(path.find('.'), path.size());
@@ -258,7 +250,6 @@ class Checks {
   const Value& spec_;
   const Value* old_;
   std::vector<FieldError>& causes_;
-  object::KindPtr kind_;
 };
 
 }  // namespace

@@ -3,11 +3,14 @@
 #include <algorithm>
 
 #include "controller/api/admission.hpp"
+#include "controller/api/definition_objects.hpp"
 #include "controller/api/definition_rules.hpp"
+#include "controller/api/definition_status.hpp"
 #include "controller/api/status.hpp"
 #include "controller/api/verbs/feed.hpp"
 #include "controller/base/log.hpp"
 #include "controller/base/parallel.hpp"
+#include "controller/object/versions.hpp"
 
 namespace gantry::api {
 namespace {
@@ -17,7 +20,7 @@ using json::Value;
 const log::Logger kLog("definitions");
 constexpr std::string_view kManager = "gantry";
 constexpr std::string_view kBuiltIn = "gantry.dev/built-in";
-constexpr std::size_t kPage = 500, kAtOnce = 64;
+constexpr std::size_t kAtOnce = 64;
 // What is left waits for finalizers of others.
 constexpr Duration kLookAgain = std::chrono::seconds(1);
 
@@ -33,35 +36,11 @@ WriteQuery own_write() {
   return query;
 }
 
-Value condition(std::string_view type, bool status, std::string_view reason, std::string_view message) {
-  return json::Object{{"message", message}, {"reason", reason}, {"status", status ? "True" : "False"}, {"type", type}};
-}
-
-// Those of `conditions` in place of the old ones, which keep their time as long as their status stays.
-json::Array merged(const Value* old, json::Array conditions, WallTime now) {
-  for (auto& condition : conditions) {
-    condition["lastTransitionTime"] = format_time(now);
-    if (!old || !old->is_array()) continue;
-    for (const auto& before : old->as_array()) {
-      if (before.string_or("type") == condition.string_or("type") &&
-          before.string_or("status") == condition.string_or("status"))
-        condition["lastTransitionTime"] = before.string_or("lastTransitionTime");
-    }
-  }
-  return conditions;
-}
-
-Value names_of(const Value& definition) {
-  const Value* names = definition.at({"spec", "names"});
-  return names ? *names : Value(json::Object());
-}
-
-std::vector<std::string> all_names(const Value& names) {
-  std::vector<std::string> out{names.string_or("plural"), names.string_or("singular")};
-  if (const Value* list = names.find("shortNames"); list && list->is_array()) {
-    for (const auto& name : list->as_array()) out.push_back(name.as_string());
-  }
-  return out;
+// Whether what is served of a kind has changed so that open watches would tell what is no longer so.
+bool differs(const std::vector<object::KindPtr>& before, const std::vector<object::KindPtr>& now) {
+  // One version of a kind sees its new schema as it is; several see it through their views.
+  if (before.size() > 1 || now.size() > 1) return true;
+  return !before.empty() && before.front()->version != now.front()->version;
 }
 
 }  // namespace
@@ -218,15 +197,16 @@ Task<> Definitions::settle(const std::string& name) {
 Task<> Definitions::close_kind(const std::string& name, const Value& definition, Revision revision) {
   if (std::exchange(known_[name].clearing, true)) co_return;
   // After a restart: its objects can only be deleted as what they are.
-  if (!known_[name].kind && name_conflict(name, definition).empty()) co_await install(name, definition, revision);
-  const object::KindPtr kind = known_[name].kind;
-  if (const ServedPtr served = kind ? plane_.catalogue.find(kind->resource) : nullptr) served->closing = true;
+  if (!known_[name].kind() && name_conflict(name, definition).empty()) co_await install(name, definition, revision);
+  for (const auto& served : plane_.catalogue.all()) {
+    if (known_[name].kind() && served->stored == known_[name].kind()->resource) served->closing = true;
+  }
   plane_.front.spawn(clear(shared_from_this(), name));
 }
 
 Task<> Definitions::serve(const std::string& name, const Value& definition, Revision revision) {
   const std::string conflict = own_.contains(name) ? std::string() : name_conflict(name, definition);
-  if (!conflict.empty() && !known_[name].kind) {
+  if (!conflict.empty() && !known_[name].kind()) {
     co_await write_status(name, definition,
                           {condition("NamesAccepted", false, "NameConflict", conflict),
                            condition("Established", false, "NotAccepted", "not all names are accepted")},
@@ -234,7 +214,7 @@ Task<> Definitions::serve(const std::string& name, const Value& definition, Revi
     co_return;
   }
   // With names that are taken it stays what it was.
-  if (conflict.empty() && (!known_[name].kind || !(known_[name].spec == *definition.find("spec"))))
+  if (conflict.empty() && (!known_[name].kind() || !(known_[name].spec == *definition.find("spec"))))
     co_await install(name, definition, revision);
   json::Array conditions{
       conflict.empty() ? condition("NamesAccepted", true, "NoConflicts", "no conflicts found")
@@ -245,56 +225,34 @@ Task<> Definitions::serve(const std::string& name, const Value& definition, Revi
 
 Task<> Definitions::install(const std::string& name, const Value& definition, Revision revision) {
   Known& known = known_[name];
-  const object::KindPtr before = known.kind;
-  const bool ours = own_.contains(name);
-  known.kind = ours ? own_.at(name) : object::kind_from_definition(definition);
+  const std::vector<object::KindPtr> before = known.kinds;
   known.spec = *definition.find("spec");
-  const object::KindPtr kind = known.kind;
   // Ours are in the catalogue from the beginning.
-  if (!ours) {
-    plane_.catalogue.put(kind);
-    if (before && before->version != kind->version) end_watches(kind->resource);
+  if (own_.contains(name)) {
+    known.kinds = {own_.at(name)};
+  } else {
+    known.kinds = {object::kind_from_definition(definition)};
+    std::ranges::move(object::further_versions(definition), std::back_inserter(known.kinds));
+  }
+  const object::KindPtr kind = known.kind();
+  if (!own_.contains(name)) {
+    plane_.catalogue.put(kind, {known.kinds.begin() + 1, known.kinds.end()});
+    if (differs(before, known.kinds)) end_watches(kind->resource);
     tell(kind->resource, kind);
   }
-  co_await read_again(plane_.catalogue.find(kind->resource), revision);
-}
-
-// What is stored was written under an older schema: seen through the new one from now on, as if it had been read so.
-Task<> Definitions::read_again(ServedPtr served, Revision before) {
-  const object::Schema& schema = *served->kind->schema;
-  store::ListOptions options;
-  options.limit = kPage;
-  options.matches = [before](const object::Object& object) { return object.revision() < before; };
-  while (!closed_) {
-    const store::Page page = plane_.store.list(served->resource, options);
-    for (const auto& object : page.items) {
-      Value value = object->decode();
-      const Value old = value;
-      value["apiVersion"] = served->api_version;
-      value["kind"] = served->kind->kind;
-      schema.prune(value);
-      schema.set_defaults(value);
-      if (value == old) continue;
-      store::Encoded encoded = object::encode(value);
-      std::string bytes = encoded.with(object->revision());
-      plane_.store.restate(std::make_shared<object::Object>(object->key(), object->revision(), std::move(encoded.meta),
-                                                            std::move(bytes)));
-    }
-    if (!page.more || page.items.empty()) co_return;
-    options.after_ns = page.items.back()->key().ns;
-    options.after_name = page.items.back()->key().name;
-    co_await asio::post(plane_.front.executor(), use_task);
-  }
+  // Several versions read what is stored each in its own way, whenever it is asked for.
+  const ServedPtr served = plane_.catalogue.find(kind->resource);
+  if (!served->view) co_await read_again(plane_, served, revision, closed_);
 }
 
 void Definitions::unserve(const std::string& name) {
-  const Known& known = known_[name];
-  if (!known.kind) return;
-  const object::Resource resource = known.kind->resource;
+  const object::KindPtr kind = known_[name].kind();
+  if (!kind) return;
+  const object::Resource resource = kind->resource;
   plane_.catalogue.erase(resource);
   end_watches(resource);
   tell(resource, nullptr);
-  kLog.info("a kind is served no longer", {{"kind", known.kind->kind}, {"definition", name}});
+  kLog.info("a kind is served no longer", {{"kind", kind->kind}, {"definition", name}});
 }
 
 void Definitions::end_watches(object::Resource resource) {
@@ -333,17 +291,7 @@ std::string Definitions::name_conflict(const std::string& name, const Value& def
 Task<> Definitions::write_status(const std::string& name, const Value& definition, json::Array conditions,
                                  bool accepted) {
   const Value* status = definition.find("status");
-  Value wanted = status && status->is_object() ? *status : Value(json::Object());
-  wanted["conditions"] = merged(wanted.find("conditions"), std::move(conditions), plane_.front.clock().wall());
-  if (accepted) wanted["acceptedNames"] = names_of(definition);
-  Value& stored = wanted["storedVersions"];
-  if (!stored.is_array()) stored = json::Array();
-  for (const auto& version : definition.at({"spec", "versions"})->as_array()) {
-    const Value version_name(version.string_or("name"));
-    if (version.bool_or("storage", false) &&
-        std::ranges::find(stored.as_array(), version_name) == stored.as_array().end())
-      stored.as_array().push_back(version_name);
-  }
+  Value wanted = status_of(definition, std::move(conditions), accepted, plane_.front.clock().wall());
   if (status && *status == wanted) co_return;
   try {
     const Target target{served_, {}, name, "status"};
@@ -355,31 +303,6 @@ Task<> Definitions::write_status(const std::string& name, const Value& definitio
   }
 }
 
-// Deletes what is there of a kind; the number of those still there.
-Task<std::size_t> Definitions::empty_out(ServedPtr served) {
-  store::ListOptions options;
-  options.limit = kPage;
-  std::size_t left = 0;
-  while (!closed_) {
-    const store::Page page = plane_.store.list(served->resource, options);
-    co_await for_each_at_most(plane_.front, kAtOnce, page.items.size(), [&](std::size_t i) -> Task<> {
-      const object::Key key = page.items[i]->key();
-      if (!page.items[i]->meta().deleting) {
-        try {
-          co_await verbs::remove(plane_, {served, key.ns, key.name, {}}, {});
-        } catch (const Error& error) {
-          if (error.code() != ErrorCode::NotFound && error.code() != ErrorCode::Conflict) throw;
-        }
-      }
-      if (plane_.store.find(key)) ++left;
-    });
-    if (!page.more || page.items.empty()) break;
-    options.after_ns = page.items.back()->key().ns;
-    options.after_name = page.items.back()->key().name;
-  }
-  co_return left;
-}
-
 Task<> Definitions::clear(std::shared_ptr<Definitions> self, std::string name) {
   Plane& plane = self->plane_;
   while (!self->closed_) {
@@ -387,7 +310,7 @@ Task<> Definitions::clear(std::shared_ptr<Definitions> self, std::string name) {
     try {
       const ObjectPtr live = plane.store.find({definitions_resource(), {}, name});
       if (!live || !live->meta().deleting) co_return;
-      const object::KindPtr kind = self->known_[name].kind;
+      const object::KindPtr kind = self->known_[name].kind();
       const ServedPtr served = kind ? plane.catalogue.find(kind->resource) : nullptr;
       co_await self->write_status(
           name, live->decode(),
@@ -395,11 +318,11 @@ Task<> Definitions::clear(std::shared_ptr<Definitions> self, std::string name) {
            condition("Established", kind != nullptr, "InitialNamesAccepted", "the initial names have been accepted"),
            condition("Terminating", true, "InstanceDeletionInProgress", "CustomResource deletion is in progress")},
           false);
-      left = served ? co_await self->empty_out(served) : 0;
+      left = served ? co_await empty_out(plane, served, self->closed_) : 0;
       if (left == 0) {
         co_await self->let_go(name);
         // Whatever was on its way into the store while the kind was closed.
-        if (served) co_await self->empty_out(served);
+        if (served) co_await empty_out(plane, served, self->closed_);
         co_return;
       }
     } catch (const Error& error) {

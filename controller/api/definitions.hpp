@@ -2,9 +2,9 @@
 // kinds are definitions like any other, except that they are always there: prepare() writes them, nobody may delete
 // them or change what they say.
 //
-// A definition's way: written -> names accepted, schema compiled, kind served, status written (Established) -> changed:
-// served anew, and what is stored is read again by the new schema -> deleted: nothing new is taken, its objects are
-// deleted, and when the last is gone so are the kind, its watches and the definition.
+// A definition's way: written -> names accepted, schemas compiled, kind served in each of its versions, status written
+// (Established) -> changed: served anew, and what is stored is read again by the new schema -> deleted: nothing new is
+// taken, its objects are deleted, and when the last is gone so are the kind, its watches and the definition.
 //
 // Front reactor. Level-triggered: each look at a definition settles all that is true of it now.
 #pragma once
@@ -40,9 +40,11 @@ class Definitions : public std::enable_shared_from_this<Definitions> {
   explicit Definitions(Plane& plane);
 
   struct Known {
-    object::KindPtr kind;   // null: not served
-    json::Value spec;       // of what is served
-    bool clearing = false;  // its objects are being deleted
+    std::vector<object::KindPtr> kinds;  // of each version that is served, the stored one first; empty: not served
+    json::Value spec;                    // of what is served
+    bool clearing = false;               // its objects are being deleted
+
+    object::KindPtr kind() const { return kinds.empty() ? nullptr : kinds.front(); }
   };
 
   static Task<> follow(std::shared_ptr<Definitions> self);
@@ -54,10 +56,8 @@ class Definitions : public std::enable_shared_from_this<Definitions> {
   Task<> install(const std::string& name, const json::Value& definition, Revision revision);
   void unserve(const std::string& name);
   void end_watches(object::Resource resource);
-  Task<> read_again(ServedPtr served, Revision before);
   Task<> write_own(const object::Kind& kind);
   Task<> write_status(const std::string& name, const json::Value& definition, json::Array conditions, bool accepted);
-  Task<std::size_t> empty_out(ServedPtr served);
   Task<> let_go(const std::string& name);
   std::string name_conflict(const std::string& name, const json::Value& definition) const;
   void tell(object::Resource resource, const object::KindPtr& kind) const;

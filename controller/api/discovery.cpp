@@ -5,6 +5,7 @@
 #include "controller/api/media.hpp"
 #include "controller/api/respond.hpp"
 #include "controller/api/status.hpp"
+#include "controller/object/versions.hpp"
 
 namespace gantry::api {
 
@@ -146,17 +147,27 @@ Discovery::Discovery(const Catalogue& catalogue, const std::string& advertise) {
     if (std::ranges::find(order_, group_version) == order_.end()) order_.push_back(group_version);
   };
   add("v1");
-  for (const auto& served : catalogue.all()) add(served->api_version);
+  for (const auto& served : catalogue.all()) {
+    if (served->routed) add(served->api_version);
+  }
   for (const auto& [group_version, unused] : entries) {
     if (group_version != "authentication.k8s.io/v1beta1") add(group_version);
   }
   add("authentication.k8s.io/v1beta1");
+  // The versions of a group stand together, the preferred one first.
+  std::map<std::string, std::size_t> places;
+  for (const auto& group_version : order_) places.emplace(group_of(group_version), places.size());
+  std::ranges::sort(order_, [&](const std::string& a, const std::string& b) {
+    const std::size_t left = places.at(group_of(a)), right = places.at(group_of(b));
+    return left == right ? object::is_preferred(version_of(a), version_of(b)) : left < right;
+  });
   write_aggregated(entries);
   write_legacy(entries, advertise);
 }
 
 void Discovery::add_kinds(const Catalogue& catalogue, std::map<std::string, std::vector<Entry>>& entries) {
   for (const auto& served : catalogue.all()) {
+    if (!served->routed) continue;
     const object::Kind& kind = *served->kind;
     Entry entry{kind.plural,     kind.singular,    kind.group,      kind.version,  kind.kind,
                 kind.namespaced, kind.short_names, kind.categories, served->verbs, {}};

@@ -19,11 +19,17 @@ Path split(std::string_view dotted) {
   return path;
 }
 
+// Where the fields by which Events are selected stand, in each of their forms.
 constexpr std::array<std::string_view, 10> kEventFields{"involvedObject.kind",       "involvedObject.namespace",
                                                         "involvedObject.name",       "involvedObject.uid",
                                                         "involvedObject.apiVersion", "involvedObject.resourceVersion",
                                                         "involvedObject.fieldPath",  "reason",
                                                         "reportingComponent",        "type"};
+constexpr std::array<std::string_view, 10> kEventsGroupFields{"regarding.kind",       "regarding.namespace",
+                                                              "regarding.name",       "regarding.uid",
+                                                              "regarding.apiVersion", "regarding.resourceVersion",
+                                                              "regarding.fieldPath",  "reason",
+                                                              "reportingController",  "type"};
 
 // Where a field label points; empty when the kind cannot be selected by it.
 Path path_of(const Served& served, const std::string& label) {
@@ -37,9 +43,12 @@ Path path_of(const Served& served, const std::string& label) {
     if (label == "source") return {"source", "component"};
     if (std::ranges::find(kEventFields, label) != kEventFields.end()) return split(label);
   }
+  if (served.is("events.k8s.io", "events") && std::ranges::find(kEventsGroupFields, label) != kEventsGroupFields.end())
+    return split(label);
   // selectableFields of the CRD's version.
   if (const auto* versions = served.kind->definition.at({"spec", "versions"}); versions && versions->is_array()) {
     for (const auto& version : versions->as_array()) {
+      if (version.string_or("name") != served.kind->version) continue;
       const auto* fields = version.find("selectableFields");
       if (!fields || !fields->is_array()) continue;
       for (const auto& field : fields->as_array()) {
@@ -63,7 +72,7 @@ std::string text_at(const json::Value& object, const Path& path) {
 }  // namespace
 
 Filter::Filter(const Served& served, std::string ns, std::string_view labels, std::string_view fields)
-    : ns_(std::move(ns)) {
+    : view_(served.view), ns_(std::move(ns)) {
   if (!labels.empty()) labels_ = object::LabelSelector::parse(labels);
   if (fields.empty()) return;
   const auto selector = object::FieldSelector::parse(fields);
@@ -86,8 +95,12 @@ bool Filter::holds(const Term& term, const object::Object& object, std::optional
     if (term.path[1] == "name") return (key.name == term.value) == term.equal;
     if (term.path[1] == "namespace") return (key.ns == term.value) == term.equal;
   }
-  if (!term.value.empty() && object.bytes().find(term.written) == std::string::npos) return !term.equal;
-  if (!decoded) decoded = object.decode();
+  // A form may show what is not stored: a default.
+  if (!view_ && !term.value.empty() && object.bytes().find(term.written) == std::string::npos) return !term.equal;
+  if (!decoded) {
+    decoded = object.decode();
+    if (view_) view_->show(*decoded);
+  }
   return (text_at(*decoded, term.path) == term.value) == term.equal;
 }
 

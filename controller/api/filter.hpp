@@ -34,6 +34,7 @@ class Filter {
   };
   bool holds(const Term& term, const object::Object& object, std::optional<json::Value>& decoded) const;
 
+  std::shared_ptr<const View> view_;
   std::string ns_;
   std::optional<std::string> name_;
   object::LabelSelector labels_;

@@ -67,7 +67,10 @@ json::Value list_meta() {
 // dev.gantry.v1alpha1.App, and upstream's names for the core kinds.
 std::string schema_name(const object::Kind& kind) {
   if (kind.group.empty()) return "io.k8s.api.core." + kind.version + "." + kind.kind;
-  if (kind.group == "coordination.k8s.io") return "io.k8s.api.coordination." + kind.version + "." + kind.kind;
+  for (const std::string_view group : {"coordination", "events", "rbac"}) {
+    if (kind.is_core() && kind.group.starts_with(group))
+      return "io.k8s.api." + std::string(group) + "." + kind.version + "." + kind.kind;
+  }
   std::string name;
   for (std::size_t end = kind.group.size(); end > 0;) {
     const auto dot = kind.group.rfind('.', end - 1);
@@ -164,7 +167,9 @@ std::string part_name(const Served& served) {
 }  // namespace
 
 OpenApi::OpenApi(const Catalogue& catalogue, std::string version) : version_(std::move(version)) {
-  for (const auto& served : catalogue.all()) parts_[part_name(*served)].kinds.push_back(served);
+  for (const auto& served : catalogue.all()) {
+    if (served->routed) parts_[part_name(*served)].kinds.push_back(served);
+  }
   json::Object paths;
   for (auto& [name, part] : parts_) {
     std::string definitions = version_;

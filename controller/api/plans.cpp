@@ -169,14 +169,14 @@ class Planning {
     Warnings warnings;
     if (live && has_other_managers(*live)) co_await name_conflicts(target, manifest, outcome);
     Written written = co_await verbs::apply(plane_, target, {std::move(manifest), {}}, query_, warnings);
-    json::Value desired = written.value.is_null() ? written.object->decode() : std::move(written.value);
+    json::Value desired = written.value.is_null() ? target.served->read(*written.object) : std::move(written.value);
     if (!live) {
       outcome.told.set("change", "create");
       outcome.told.set("fields", fields_of(*target.served, json::Object(), desired));
     } else if (written.object == live) {
       outcome.told.set("change", "unchanged");
     } else {
-      auto fields = fields_of(*target.served, live->decode(), desired);
+      auto fields = fields_of(*target.served, target.served->read(*live), desired);
       outcome.told.set("change", fields.empty() ? "unchanged" : "configure");
       if (!fields.empty()) outcome.told.set("fields", std::move(fields));
     }
@@ -207,7 +207,7 @@ class Planning {
     options.matches = [&](const object::Object& object) {
       return filter.matches(object) && !named_.contains(object.key());
     };
-    for (auto& object : plane_.store.list(served.resource, options).items) {
+    for (auto& object : plane_.store.list(served.stored, options).items) {
       Outcome outcome;
       outcome.told.set("object",
                        address_of(served.api_version, served.kind->kind, object->key().ns, object->key().name));

@@ -83,6 +83,21 @@ constexpr Field kEvent[] = {{1, "metadata", Wire::Message, None, kMeta},
                             {13, "related", Wire::Message, None, kReference},
                             {14, "reportingComponent"},
                             {15, "reportingInstance"}};
+constexpr Field kEventsGroupEvent[] = {{1, "metadata", Wire::Message, None, kMeta},
+                                       {2, "eventTime", Wire::MicroTime},
+                                       {3, "series", Wire::Message, None, kSeries},
+                                       {4, "reportingController"},
+                                       {5, "reportingInstance"},
+                                       {6, "action"},
+                                       {7, "reason"},
+                                       {8, "regarding", Wire::Message, None, kReference},
+                                       {9, "related", Wire::Message, None, kReference},
+                                       {10, "note"},
+                                       {11, "type"},
+                                       {12, "deprecatedSource", Wire::Message, None, kEventSource},
+                                       {13, "deprecatedFirstTimestamp", Wire::Time},
+                                       {14, "deprecatedLastTimestamp", Wire::Time},
+                                       {15, "deprecatedCount", Wire::Int}};
 constexpr Field kLeaseSpec[] = {
     {1, "holderIdentity", Wire::String, Optional}, {2, "leaseDurationSeconds", Wire::Int, Optional},
     {3, "acquireTime", Wire::MicroTime},           {4, "renewTime", Wire::MicroTime},
@@ -151,10 +166,12 @@ constexpr Field kUnknown[] = {{1, "typeMeta", Wire::Message, None, kTypeMeta}, {
 struct Known {
   std::string_view kind;
   std::span<const Field> fields;
+  std::string_view group_version = {};  // empty: whichever it says
 };
 constexpr Known kKnown[] = {{"Namespace", kNamespace},
                             {"Secret", kSecret},
                             {"ConfigMap", kConfigMap},
+                            {"Event", kEventsGroupEvent, "events.k8s.io/v1"},
                             {"Event", kEvent},
                             {"Lease", kLease},
                             {"DeleteOptions", kDeleteOptions},
@@ -349,7 +366,10 @@ json::Value decode_protobuf(std::string_view body) {
   json::Value unknown = decode_message(body.substr(kMagic.size()), kUnknown, 0);
   const auto* type = unknown.find("typeMeta");
   const std::string kind = type ? type->string_or("kind") : std::string();
-  const auto known = std::ranges::find(kKnown, std::string_view(kind), &Known::kind);
+  const std::string group_version = type ? type->string_or("apiVersion") : std::string();
+  const auto known = std::ranges::find_if(kKnown, [&](const Known& each) {
+    return each.kind == kind && (each.group_version.empty() || each.group_version == group_version);
+  });
   if (known == std::end(kKnown)) {
     throw Error(ErrorCode::UnsupportedMediaType,
                 "the body of the request was in an unknown format - protobuf is not read for kind \"" + kind +
@@ -357,7 +377,7 @@ json::Value decode_protobuf(std::string_view body) {
   }
   const auto* raw = unknown.find("raw");
   json::Value object = decode_message(raw ? std::string_view(raw->as_string()) : std::string_view(), known->fields, 0);
-  object["apiVersion"] = type->string_or("apiVersion");
+  object["apiVersion"] = group_version;
   object["kind"] = kind;
   // Text fields come as they are on the wire; what is no UTF-8 must not get into the store.
   json::parse(json::dump(object));

@@ -43,8 +43,8 @@ HttpResponse plain_list(const Served& served, Listed& listed) {
   return response;
 }
 
-// A list that is rewritten item by item: as a table, or as metadata alone. A page is written at once; a long list goes
-// out page by page, so that the front can serve others in between.
+// A list that is rewritten item by item: as a table, as metadata alone, or in another version. A page is written at
+// once; a long list goes out page by page, so that the front can serve others in between.
 class RewrittenList final : public BodyStream {
  public:
   RewrittenList(Reactor& front, ServedPtr served, std::vector<ObjectPtr> items, Shape shape)
@@ -59,12 +59,14 @@ class RewrittenList final : public BodyStream {
   void append_page(std::string& out) {
     for (const std::size_t end = std::min(at_ + kPage, items_.size()); at_ < end; ++at_) {
       if (at_ > 0) out += ',';
+      const ObjectPtr item = std::move(items_[at_]);
       if (shape_.form == Form::Table) {
-        served_->table->append_row(out, *items_[at_], shape_.include, now_);
+        served_->table->append_row(out, *served_->tabled(item), shape_.include, now_);
+      } else if (shape_.form == Form::Metadata) {
+        append_partial(out, *served_->shown(item));
       } else {
-        append_partial(out, *items_[at_]);
+        out += served_->shown(item)->bytes();
       }
-      items_[at_].reset();
     }
     if (at_ < items_.size()) return;
     out += "]}\n";
@@ -99,6 +101,7 @@ class RewrittenList final : public BodyStream {
 };
 
 std::string rewritten_head(const Served& served, const Listed& listed, Form form) {
+  if (form == Form::Plain) return list_head(served.api_version, served.list_kind, list_metadata(listed));
   if (form == Form::Metadata) return list_head("meta.k8s.io/v1", "PartialObjectMetadataList", list_metadata(listed));
   std::string out = "{\"apiVersion\":\"meta.k8s.io/v1\",\"kind\":\"Table\",\"metadata\":";
   out.append(list_metadata(listed)).append(",\"columnDefinitions\":").append(served.table->definitions());
@@ -154,7 +157,7 @@ class WatchBody final : public BodyStream {
 
  private:
   void write(const Notice& notice, std::vector<Piece>& pieces) {
-    if (shape_.form == Form::Plain && notice.event) {
+    if (shape_.form == Form::Plain && notice.event && !served_->view) {
       pieces.emplace_back(notice.event);
       return;
     }
@@ -164,14 +167,14 @@ class WatchBody final : public BodyStream {
       pieces.emplace_back(head.append(bookmark(notice)).append("}\n"));
     } else if (shape_.form == Form::Plain) {
       pieces.emplace_back(std::move(head));
-      pieces.emplace_back(notice.object);
+      pieces.emplace_back(served_->shown(notice.object));
       pieces.emplace_back(std::string("}\n"));
     } else if (shape_.form == Form::Table) {
-      head +=
-          served_->table->of_one(*notice.object, shape_.include, clock_.wall(), std::exchange(define_columns_, false));
+      head += served_->table->of_one(*served_->tabled(notice.object), shape_.include, clock_.wall(),
+                                     std::exchange(define_columns_, false));
       pieces.emplace_back(head.append("}\n"));
     } else {
-      append_partial(head, *notice.object);
+      append_partial(head, *served_->shown(notice.object));
       pieces.emplace_back(head.append("}\n"));
     }
   }
@@ -215,19 +218,20 @@ HttpResponse object_response(const Served& served, int status, const ObjectPtr& 
   HttpResponse response;
   response.status = status;
   if (shape.form == Form::Plain) {
-    response.body.emplace_back(object);
+    response.body.emplace_back(served.shown(object));
   } else if (shape.form == Form::Table) {
-    response.body.emplace_back(served.table->of_one(*object, shape.include, now));
+    response.body.emplace_back(served.table->of_one(*served.tabled(object), shape.include, now));
   } else {
     std::string out;
-    append_partial(out, *object);
+    append_partial(out, *served.shown(object));
     response.body.emplace_back(std::move(out));
   }
   return response;
 }
 
 HttpResponse list_response(Reactor& front, const ServedPtr& served, Listed listed, Shape shape) {
-  return shape.form == Form::Plain ? plain_list(*served, listed) : rewritten_list(front, served, listed, shape);
+  const bool as_stored = shape.form == Form::Plain && !served->view;
+  return as_stored ? plain_list(*served, listed) : rewritten_list(front, served, listed, shape);
 }
 
 HttpResponse watch_response(const ServedPtr& served, std::unique_ptr<Feed> feed, Shape shape, const Clock& clock) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/api/event_kind.hpp"
+
 namespace gantry::api {
 namespace {
 
@@ -14,16 +16,23 @@ std::string path_of(std::string_view group, std::string_view version, std::strin
   return path.append(group).append("/").append(version).append("/").append(plural);
 }
 
-// What the version that is served says of itself.
-std::string deprecation_of(const object::Kind& kind) {
+// What the definition says of this version.
+const json::Value& version_of(const object::Kind& kind) {
+  static const json::Value none{json::Object()};
   const json::Value* versions = kind.definition.at({"spec", "versions"});
-  if (!versions || !versions->is_array()) return {};
-  for (const auto& version : versions->as_array()) {
-    if (version.string_or("name") != kind.version || !version.bool_or("deprecated", false)) continue;
-    return version.string_or("deprecationWarning", kind.api_version() + " " + kind.kind + " is deprecated");
-  }
-  return {};
+  if (!versions || !versions->is_array()) return none;
+  const auto at = std::ranges::find_if(
+      versions->as_array(), [&](const json::Value& version) { return version.string_or("name") == kind.version; });
+  return at == versions->as_array().end() ? none : *at;
 }
+
+std::string deprecation_of(const object::Kind& kind) {
+  const json::Value& version = version_of(kind);
+  if (!version.bool_or("deprecated", false)) return {};
+  return version.string_or("deprecationWarning", kind.api_version() + " " + kind.kind + " is deprecated");
+}
+
+constexpr std::string_view kEvents = "events";
 
 }  // namespace
 
@@ -59,6 +68,8 @@ void RequestMetrics::record(Verb verb, int code, Duration took) {
 Served::Served(object::KindPtr served_kind)
     : kind(std::move(served_kind)),
       resource(kind->resource ? kind->resource : object::Resource::of(kind->group, kind->plural)),
+      stored(resource),
+      routed(version_of(*kind).bool_or("served", true)),
       api_version(kind->api_version()),
       list_kind(kind->kind + "List"),
       strategic_patch(kind->is_core()),
@@ -67,7 +78,7 @@ Served::Served(object::KindPtr served_kind)
       deprecation(deprecation_of(*kind)),
       metrics(std::string(resource.qualified())) {
   const bool is_namespace = is("", "namespaces");
-  const bool is_event = is("", "events");
+  const bool is_event = is("", kEvents) || is("events.k8s.io", kEvents);
   unconditional_update = kind->is_core() && !is("coordination.k8s.io", "leases");
   create_on_update = is_event || is("coordination.k8s.io", "leases");
   if (is_namespace) std::erase(verbs, "deletecollection");
@@ -80,50 +91,85 @@ Served::Served(object::KindPtr served_kind)
   }
 }
 
+json::Value Served::read(const object::Object& object) const {
+  json::Value value = object.decode();
+  if (view) view->show(value);
+  return value;
+}
+
+object::ObjectPtr Served::shown(object::ObjectPtr object) const {
+  if (!view) return object;
+  return std::make_shared<object::Object>(object->key(), object->revision(), object->meta(),
+                                          object::encode(read(*object)).with(object->revision()));
+}
+
+// A second form of another resource has the columns of that one.
+object::ObjectPtr Served::tabled(object::ObjectPtr object) const {
+  return stored == resource ? shown(std::move(object)) : object;
+}
+
 Catalogue::Catalogue(const object::KindTable& kinds) {
   for (const auto& kind : kinds.all()) put(kind);
 }
 
-void Catalogue::put(object::KindPtr kind) {
-  auto made = std::make_shared<Served>(std::move(kind));
-  if (const ServedPtr before = find(made->resource)) made->subresources = before->subresources;
-  place(std::move(made));
+void Catalogue::put(object::KindPtr kind, const std::vector<object::KindPtr>& others) {
+  const ServedPtr before = find(kind->resource);
+  const Subresources subresources = before ? before->subresources : Subresources();
+  std::vector<object::KindPtr> kinds{std::move(kind)};
+  kinds.insert(kinds.end(), others.begin(), others.end());
+  place(kinds, subresources);
 }
 
-void Catalogue::place(ServedPtr made) {
-  const auto at = std::ranges::find(served_, made->resource, [](const ServedPtr& served) { return served->resource; });
-  if (at != served_.end()) {
-    forget(*at);
-    *at = made;
-  } else {
-    served_.push_back(made);
+void Catalogue::place(const std::vector<object::KindPtr>& kinds, const Subresources& subresources) {
+  std::vector<ServedPtr> made;
+  for (const auto& kind : kinds) {
+    auto served = std::make_shared<Served>(kind);
+    served->subresources = subresources;
+    if (kinds.size() > 1) served->view = version_view(kind, *kinds.front());
+    made.push_back(std::move(served));
   }
-  index(made);
+  if (made.front()->is("", kEvents)) {
+    auto second = std::make_shared<Served>(events_group_kind(*kinds.front()));
+    second->stored = made.front()->resource;
+    second->view = events_group_view();
+    second->table = std::make_unique<const Table>(*kinds.front());
+    made.push_back(std::move(second));
+  }
+  // Where it was, or behind all others.
+  const object::Resource stored = made.front()->resource;
+  const auto at = std::ranges::find(served_, stored, [](const ServedPtr& served) { return served->stored; });
+  const auto index_of_first = at - served_.begin();
+  forget(stored);
+  served_.insert(served_.begin() + index_of_first, made.begin(), made.end());
+  by_resource_[stored.qualified()] = made.front();
+  for (const auto& served : made) index(served);
   ++generation_;
 }
 
 void Catalogue::erase(object::Resource resource) {
-  const auto at = std::ranges::find(served_, resource, [](const ServedPtr& served) { return served->resource; });
-  if (at == served_.end()) return;
-  forget(*at);
-  served_.erase(at);
+  if (!find(resource)) return;
+  forget(resource);
   ++generation_;
 }
 
 void Catalogue::index(const ServedPtr& served) {
+  if (!served->routed) return;
   const object::Kind& kind = *served->kind;
   by_path_[path_of(kind.group, kind.version, kind.plural)] = served;
   by_kind_[served->api_version + "/" + kind.kind] = served;
-  by_resource_[served->resource.qualified()] = served;
   if (served->is("", "namespaces")) namespaces_ = served;
 }
 
-void Catalogue::forget(const ServedPtr& served) {
-  const object::Kind& kind = *served->kind;
-  by_path_.erase(path_of(kind.group, kind.version, kind.plural));
-  by_kind_.erase(served->api_version + "/" + kind.kind);
-  by_resource_.erase(served->resource.qualified());
-  if (namespaces_ == served) namespaces_.reset();
+void Catalogue::forget(object::Resource stored) {
+  for (const auto& served : served_) {
+    if (served->stored != stored) continue;
+    const object::Kind& kind = *served->kind;
+    by_path_.erase(path_of(kind.group, kind.version, kind.plural));
+    by_kind_.erase(served->api_version + "/" + kind.kind);
+    if (namespaces_ == served) namespaces_.reset();
+  }
+  by_resource_.erase(stored.qualified());
+  std::erase_if(served_, [&](const ServedPtr& served) { return served->stored == stored; });
 }
 
 void Catalogue::add_subresource(object::Resource resource, std::string name, std::shared_ptr<Subresource> subresource) {
@@ -132,10 +178,13 @@ void Catalogue::add_subresource(object::Resource resource, std::string name, std
     throw Error(ErrorCode::Invalid,
                 "no kind " + std::string(resource.qualified()) + " is served, so it cannot have a subresource " + name);
   }
-  auto made = std::make_shared<Served>(served->kind);
-  made->subresources = served->subresources;
-  made->subresources[std::move(name)] = std::move(subresource);
-  place(std::move(made));
+  Subresources subresources = served->subresources;
+  subresources[std::move(name)] = std::move(subresource);
+  std::vector<object::KindPtr> kinds;
+  for (const auto& each : served_) {
+    if (each->resource == resource) kinds.push_back(each->kind);
+  }
+  place(kinds, subresources);
 }
 
 ServedPtr Catalogue::find(std::string_view group, std::string_view version, std::string_view plural) const {

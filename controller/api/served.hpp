@@ -11,6 +11,7 @@
 
 #include "controller/api/subresource.hpp"
 #include "controller/api/table.hpp"
+#include "controller/api/view.hpp"
 #include "controller/base/clock.hpp"
 #include "controller/base/metrics.hpp"
 #include "controller/object/kind.hpp"
@@ -43,6 +44,9 @@ struct Served {
 
   object::KindPtr kind;
   object::Resource resource;
+  object::Resource stored;           // whose objects these are: its own, unless it is a second form of another's
+  std::shared_ptr<const View> view;  // null: objects are shown as they are stored
+  bool routed = true;                // false: a version that is stored, and not served
   std::string api_version;
   std::string list_kind;              // AppList
   bool unconditional_update = false;  // PUT without resourceVersion
@@ -51,7 +55,7 @@ struct Served {
   bool read_only = false;             // clients may look, and write nothing
   std::vector<std::string> verbs;
   std::unordered_map<std::string, std::shared_ptr<Subresource>> subresources;
-  std::unique_ptr<const Table> table;
+  std::unique_ptr<const Table> table;  // of what tabled() gives
   // Put on whatever is deleted, for those who clear up behind it; empty: nobody does.
   std::string deletion_finalizer;
   std::string deprecation;  // told with every answer; empty: it is not deprecated
@@ -62,6 +66,10 @@ struct Served {
   bool is(std::string_view group, std::string_view plural) const {
     return kind->group == group && kind->plural == plural;
   }
+  // A stored object in this form.
+  json::Value read(const object::Object& object) const;
+  object::ObjectPtr shown(object::ObjectPtr object) const;
+  object::ObjectPtr tabled(object::ObjectPtr object) const;
   bool is_definitions() const { return is("apiextensions.k8s.io", "customresourcedefinitions"); }
 };
 
@@ -73,13 +81,14 @@ class Catalogue {
 
   // Null when not served.
   ServedPtr find(std::string_view group, std::string_view version, std::string_view plural) const;
-  ServedPtr find(object::Resource resource) const;
+  ServedPtr find(object::Resource resource) const;  // in the form that is stored
   ServedPtr find_kind(std::string_view api_version, std::string_view kind) const;
-  const std::vector<ServedPtr>& all() const { return served_; }
+  const std::vector<ServedPtr>& all() const { return served_; }  // each in each of its forms
   const ServedPtr& namespaces() const { return namespaces_; }  // null when the kind is not served
 
-  // Serves the kind from now on, in place of an older form of it.
-  void put(object::KindPtr kind);
+  // Serves the kind from now on, in place of what was served of it. kind: of the version that is stored; others: the
+  // further versions of it that are served.
+  void put(object::KindPtr kind, const std::vector<object::KindPtr>& others = {});
   void erase(object::Resource resource);
   // Error(Invalid) when the resource is not served. It stays when the kind is put anew.
   void add_subresource(object::Resource resource, std::string name, std::shared_ptr<Subresource> subresource);
@@ -87,9 +96,11 @@ class Catalogue {
   std::uint64_t generation() const { return generation_; }
 
  private:
-  void place(ServedPtr made);
+  using Subresources = std::unordered_map<std::string, std::shared_ptr<Subresource>>;
+  // kinds: the stored one first.
+  void place(const std::vector<object::KindPtr>& kinds, const Subresources& subresources);
   void index(const ServedPtr& served);
-  void forget(const ServedPtr& served);
+  void forget(object::Resource stored);
 
   std::vector<ServedPtr> served_;
   std::unordered_map<std::string, ServedPtr> by_path_;           // group/version/plural

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/object/field_error.hpp"
+#include "controller/object/versions.hpp"
 
 namespace gantry::object {
 
@@ -34,14 +35,17 @@ std::vector<PrinterColumn> columns(const Value& version) {
   return out;
 }
 
-// Where the version stands that is served: the first that does not say it is not, and there must be one.
-std::size_t served_version(const std::string& name, const Value& spec) {
-  const Value* versions = spec.find("versions");
+const json::Array& versions_of(const std::string& name, const Value& crd) {
+  const Value* spec = crd.find("spec");
+  if (!spec || !spec->is_object()) refuse(name, {required("spec")});
+  const Value* versions = spec->find("versions");
   if (!versions || !versions->is_array() || versions->as_array().empty()) refuse(name, {required("spec.versions")});
-  const json::Array& list = versions->as_array();
-  const auto served = std::ranges::find_if(list, [](const Value& version) { return version.bool_or("served", true); });
-  if (served == list.end()) refuse(name, {required("spec.versions", "one version must be served")});
-  return static_cast<std::size_t>(served - list.begin());
+  return versions->as_array();
+}
+
+std::string name_of(const Value& crd) {
+  const Value* name = crd.at({"metadata", "name"});
+  return name && name->is_string() ? name->as_string() : std::string();
 }
 
 void check_names(const std::string& name, const Kind& kind, const std::string& scope, const std::string& at_version) {
@@ -64,12 +68,18 @@ void check_names(const std::string& name, const Kind& kind, const std::string& s
 }  // namespace
 
 KindPtr kind_from_definition(const Value& crd) {
-  const Value* name_value = crd.at({"metadata", "name"});
-  const std::string name = name_value && name_value->is_string() ? name_value->as_string() : std::string();
+  const std::string name = name_of(crd);
+  const json::Array& versions = versions_of(name, crd);
+  const auto stored =
+      std::ranges::find_if(versions, [](const Value& version) { return version.bool_or("storage", false); });
+  if (stored == versions.end()) refuse(name, {required("spec.versions", "one version must be the one that is stored")});
+  return kind_of_version(crd, static_cast<std::size_t>(stored - versions.begin()));
+}
+
+KindPtr kind_of_version(const Value& crd, std::size_t index) {
+  const std::string name = name_of(crd);
+  const Value& version = versions_of(name, crd).at(index);
   const Value* spec = crd.find("spec");
-  if (!spec || !spec->is_object()) refuse(name, {required("spec")});
-  const std::size_t index = served_version(name, *spec);
-  const Value& version = spec->find("versions")->as_array()[index];
   const std::string at_version = "spec.versions[" + std::to_string(index) + "].";
   if (!version.at({"schema", "openAPIV3Schema"}))
     refuse(name, {required(at_version + "schema.openAPIV3Schema", "schemas are required")});

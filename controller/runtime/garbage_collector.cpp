@@ -46,7 +46,7 @@ void GarbageCollector::on_change(const Change& change) {
   // An owner that waits for its dependents.
   if (change.before) {
     for (const auto& owner : change.before->meta().owners) {
-      const object::KindPtr kind = context_.kinds.find_kind(owner.api_version, owner.kind);
+      const object::KindPtr kind = kind_of(context_.kinds, owner);
       if (!kind) continue;
       const Key key{kind->resource, kind->namespaced ? change.before->key().ns : std::string(), owner.name};
       if (const ObjectPtr found = context_.informers.find(key); found && found->meta().deleting) sweeper_.add(key);
@@ -58,8 +58,9 @@ void GarbageCollector::on_change(const Change& change) {
 bool GarbageCollector::owners_are_here(const object::Object& object) const {
   if (object.meta().deleting) return false;
   return std::ranges::all_of(object.meta().owners, [&](const object::Meta::Owner& owner) {
-    const object::KindPtr kind = context_.kinds.find_kind(owner.api_version, owner.kind);
-    if (!kind || is_out_of_reach(object.key(), *kind)) return true;  // nothing can be concluded, so nothing is to be done
+    const object::KindPtr kind = kind_of(context_.kinds, owner);
+    if (!kind || is_out_of_reach(object.key(), *kind))
+      return true;  // nothing can be concluded, so nothing is to be done
     const ObjectPtr found =
         context_.informers.find({kind->resource, kind->namespaced ? object.key().ns : std::string(), owner.name});
     return found && found->meta().uid == owner.uid;
@@ -102,7 +103,7 @@ Task<> GarbageCollector::judge(const object::Object& object) {
 }
 
 Task<OwnerState> GarbageCollector::state_of(const Key& dependent, const object::Meta::Owner& owner) {
-  const object::KindPtr kind = context_.kinds.find_kind(owner.api_version, owner.kind);
+  const object::KindPtr kind = kind_of(context_.kinds, owner);
   if (!kind || is_out_of_reach(dependent, *kind)) co_return OwnerState::Unknown;
   const ObjectPtr found =
       co_await context_.client.find({kind->resource, kind->namespaced ? dependent.ns : std::string(), owner.name});
@@ -140,7 +141,7 @@ bool GarbageCollector::waits_for(const object::Object& owner, const object::Obje
   const auto look_at = [&](const object::Object& object) {
     for (const auto& reference : object.meta().owners) {
       if (!seen.insert(reference.uid).second) continue;
-      const object::KindPtr kind = context_.kinds.find_kind(reference.api_version, reference.kind);
+      const object::KindPtr kind = kind_of(context_.kinds, reference);
       if (!kind || is_out_of_reach(object.key(), *kind)) continue;
       ObjectPtr found = context_.informers.find(
           {kind->resource, kind->namespaced ? object.key().ns : std::string(), reference.name});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/object/versions.hpp"
+
 namespace gantry::runtime {
 namespace {
 
@@ -10,6 +12,18 @@ json::Object guarded(const object::Object& object) {
 }
 
 }  // namespace
+
+object::KindPtr kind_of(const object::KindTable& kinds, const object::Meta::Owner& owner) {
+  if (object::KindPtr kind = kinds.find_kind(owner.api_version, owner.kind)) return kind;
+  const std::size_t slash = owner.api_version.find('/');
+  if (slash == std::string::npos) return nullptr;  // the core kinds have one version
+  const std::string_view group = std::string_view(owner.api_version).substr(0, slash);
+  const std::string_view version = std::string_view(owner.api_version).substr(slash + 1);
+  for (const auto& kind : kinds.all()) {
+    if (kind->kind == owner.kind && kind->group == group && object::has_version(*kind, version)) return kind;
+  }
+  return nullptr;
+}
 
 Verdict judge_dependent(const object::Meta& meta, const std::vector<OwnerState>& states) {
   Verdict verdict;

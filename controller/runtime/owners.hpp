@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/object/kind.hpp"
 #include "controller/object/object.hpp"
 
 namespace gantry::runtime {
@@ -16,6 +17,9 @@ enum class OwnerState {
   Absent,   // nothing of that name is there, or something with another uid
   Unknown,  // of a kind that is not served: nothing may be concluded
 };
+
+// The kind of an owner, in whichever of its versions the reference names it. Null when it is not served.
+object::KindPtr kind_of(const object::KindTable& kinds, const object::Meta::Owner& owner);
 
 struct Verdict {
   bool remove = false;                   // all owners are gone

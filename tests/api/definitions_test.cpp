@@ -124,12 +124,6 @@ TEST_F(DefinitionsTest, WhatIsNotStructuralOrNotSupportedIsRefused) {
   EXPECT_EQ(rule.status, 422);
   EXPECT_THAT(rule.message(), HasSubstr("undeclared reference to 'isURL'"));
 
-  json::Value two = json::parse(widgets());
-  json::Value second = two["spec"]["versions"].as_array()[0];
-  second["name"] = "v2";
-  second["storage"] = false;
-  two["spec"]["versions"].as_array().push_back(second);
-  EXPECT_THAT(post(kDefinitions, json::dump(two)).message(), HasSubstr("objects are not converted"));
   json::Value webhook = json::parse(widgets());
   webhook["spec"]["conversion"] = json::parse(R"({"strategy":"Webhook"})");
   EXPECT_THAT(post(kDefinitions, json::dump(webhook)).message(), HasSubstr("supported values: \"None\""));

@@ -1,5 +1,6 @@
 #include "controller/object/kind.hpp"
 
+#include "controller/object/versions.hpp"
 #include "tests/object/json_literal.hpp"
 
 namespace gantry::object {
@@ -53,6 +54,36 @@ TEST(Kind, ABrokenDefinitionIsRefusedWithItsFields) {
               ElementsAre("spec.names.kind: Required value", "spec.names.plural: Required value",
                           R"(spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced")"));
   EXPECT_EQ(error_of([] { kind_from_definition("{}"_json); }).code(), ErrorCode::Invalid);
+}
+
+TEST(Kind, IsTheVersionThatIsStoredAndTheOthersStandBesideIt) {
+  auto crd = definition();
+  json::Array& versions = crd["spec"]["versions"].as_array();
+  for (const char* name : {"v1", "v1beta1"}) {
+    json::Value version = versions[0];
+    version["name"] = name;
+    versions.push_back(std::move(version));
+  }
+  versions[0]["storage"] = false;
+  versions[2]["storage"] = false;
+  EXPECT_EQ(kind_from_definition(crd)->version, "v1");
+  std::vector<std::string> others;
+  for (const auto& kind : further_versions(crd)) others.push_back(kind->version);
+  EXPECT_THAT(others, ElementsAre("v1alpha1", "v1beta1"));
+  versions[0]["served"] = false;
+  EXPECT_EQ(further_versions(crd).size(), 1u);
+  EXPECT_TRUE(has_version(*kind_from_definition(crd), "v1alpha1")) << "it is there, though nobody is shown it";
+  EXPECT_FALSE(has_version(*kind_from_definition(crd), "v2"));
+  versions[1]["storage"] = false;
+  EXPECT_EQ(error_of([&] { kind_from_definition(crd); }).code(), ErrorCode::Invalid);
+}
+
+TEST(Versions, ArePreferredAsKubernetesHasIt) {
+  std::vector<std::string> versions{"foo10",    "v3beta1", "v1", "v12alpha1", "foo1",     "v10beta3",
+                                    "v11beta2", "v10",     "v2", "v01",       "v11alpha2"};
+  std::ranges::sort(versions, is_preferred);
+  EXPECT_THAT(versions, ElementsAre("v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2",
+                                    "foo1", "foo10", "v01"));
 }
 
 TEST(KindTable, FindsByPathAndByKind) {

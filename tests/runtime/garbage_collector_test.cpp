@@ -34,6 +34,22 @@ TEST(Owners, AnObjectGoesWhenAllItsOwnersAreGone) {
   }
 }
 
+TEST(Owners, AreOfTheirKindInWhicheverOfItsVersionsTheyAreNamed) {
+  const object::KindTable kinds(
+      {object::kind_from_definition(json::parse(R"({"metadata":{"name":"parts.shop.example.com"},
+      "spec":{"group":"shop.example.com","names":{"kind":"Part","plural":"parts"},"versions":[
+        {"name":"v1beta1","served":true,"storage":false,"schema":{"openAPIV3Schema":{"type":"object"}}},
+        {"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}})"))});
+  const auto found = [&](std::string version, std::string kind) {
+    return kind_of(kinds, {"u", std::move(version), std::move(kind), "x", false, false}) != nullptr;
+  };
+  EXPECT_TRUE(found("shop.example.com/v1", "Part"));
+  EXPECT_TRUE(found("shop.example.com/v1beta1", "Part"));
+  EXPECT_FALSE(found("shop.example.com/v2", "Part")) << "nothing may be concluded of it";
+  EXPECT_FALSE(found("shop.example.com/v1", "Other"));
+  EXPECT_FALSE(found("v1", "Part"));
+}
+
 // ConfigMaps own each other here: nobody reconciles them, so only the collector acts.
 class GarbageCollectorTest : public ::testing::Test {
  protected:

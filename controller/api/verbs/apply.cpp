@@ -60,7 +60,7 @@ Task<Written> apply(Plane& plane, const Target& wanted, Body body, const WriteQu
     const ObjectPtr live = plane.store.find(target.key());
     if (!live) co_return co_await apply_new(plane, target, body.value, query);
     if (sent && *sent != live->revision()) throw conflict(target.served->resource, target.name);
-    Current current{live, live->decode()};
+    Current current{live, target.served->read(*live)};
     auto applied =
         object::apply(&current.old, body.value, schema, writer_of(target, query.manager, plane.front.clock().wall()),
                       query.force.value_or(false));

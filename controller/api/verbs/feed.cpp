@@ -26,7 +26,7 @@ ObjectPtr with_revision(const object::Object& object, Revision revision) {
 Feed::Feed(Plane& plane, const Target& target, const ListQuery& query)
     : plane_(plane),
       open_(plane.feeds),
-      resource_(target.served->resource),
+      resource_(target.served->stored),
       filter_(*target.served, target.ns, query.label_selector, query.field_selector),
       bookmarks_(query.bookmarks) {
   open_->emplace(this, resource_);

@@ -29,7 +29,7 @@ Error expired_page(const Continue& position) {
 Listed list_one(const Plane& plane, const Target& target, const Filter& filter) {
   Listed listed;
   listed.revision = plane.store.revision();
-  const auto found = plane.store.find({target.served->resource, filter.ns(), *filter.name()});
+  const auto found = plane.store.find({target.served->stored, filter.ns(), *filter.name()});
   if (found && filter.matches(*found)) listed.items.push_back(found);
   return listed;
 }
@@ -58,7 +58,7 @@ Task<Listed> list(const Plane& plane, const Target& target, const ListQuery& que
   options.limit = query.limit;
   store::Page page;
   try {
-    page = plane.store.list(target.served->resource, options);
+    page = plane.store.list(target.served->stored, options);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::Expired) throw;
     if (position) throw expired_page(*position);

@@ -89,7 +89,7 @@ void require_scale(const json::Value& scale) {
 }  // namespace
 
 json::Value scale_of(const Served& served, const object::Object& object) {
-  return scale_from(served, object.decode(), object.revision());
+  return scale_from(served, served.read(object), object.revision());
 }
 
 Task<Written> update_scale(Plane& plane, const Target& target, Body body, const WriteQuery& query, Warnings&) {

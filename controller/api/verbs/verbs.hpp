@@ -41,7 +41,7 @@ struct Target {
   std::string name;  // empty: the collection
   std::string subresource;
 
-  object::Key key() const { return {served->resource, ns, name}; }
+  object::Key key() const { return {served->stored, ns, name}; }
 };
 
 using Warnings = std::vector<std::string>;
@@ -54,10 +54,10 @@ struct Listed {
 };
 
 struct Written {
-  ObjectPtr object;  // as stored; as it would be, for a dry run; its last state, if removed
+  ObjectPtr object;  // as stored; as it would be stored, for a dry run; its last state, if removed
   bool created = false;
   bool removed = false;  // nothing is left of it
-  json::Value value{};   // the object decoded, where that was at hand; else null
+  json::Value value{};   // the object in the target's form, where that was at hand; else null
   ObjectPtr before{};    // what it took the place of, if anything was written
 };
 
@@ -69,7 +69,7 @@ struct Body {
 
 namespace verbs {
 
-// Error(NotFound) when absent.
+// As stored. Error(NotFound) when absent.
 ObjectPtr get(const Plane& plane, const Target& target);
 
 Task<Listed> list(const Plane& plane, const Target& target, const ListQuery& query);

@@ -114,7 +114,7 @@ bool is_done(const Served& served, const json::Value& object, const object::Meta
 
 Current current_of(const Plane& plane, const Target& target) {
   ObjectPtr live = get(plane, target);
-  json::Value old = live->decode();
+  json::Value old = target.served->read(*live);
   return {std::move(live), std::move(old)};
 }
 
@@ -124,17 +124,17 @@ std::optional<Revision> revision_in(const json::Value& object) {
   return parse_revision(value->as_string(), "metadata.resourceVersion");
 }
 
-ObjectPtr unstored(const Target& target, const json::Value& object, std::optional<Revision> revision) {
+ObjectPtr unstored(const Target& target, json::Value object, std::optional<Revision> revision) {
+  if (target.served->view) target.served->view->store(object);
+  object::Meta meta = object::meta_of(object);
   std::string bytes;
   if (revision) {
     bytes = object::encode(object).with(*revision);
   } else {
-    json::Value without = object;
-    without["metadata"].as_object().erase("resourceVersion");
-    bytes = json::dump(without);
+    object["metadata"].as_object().erase("resourceVersion");
+    bytes = json::dump(object);
   }
-  return std::make_shared<object::Object>(target.key(), revision.value_or(0), object::meta_of(object),
-                                          std::move(bytes));
+  return std::make_shared<object::Object>(target.key(), revision.value_or(0), std::move(meta), std::move(bytes));
 }
 
 void require_namespace(const Plane& plane, const Target& target, const WriteQuery& query) {
@@ -152,8 +152,9 @@ void require_namespace(const Plane& plane, const Target& target, const WriteQuer
 }
 
 bool lost_race(const Target& target, const Error& error) {
-  return error.code() == ErrorCode::Conflict && error.about && error.about->kind == target.served->resource.plural() &&
-         error.about->group == target.served->resource.group() && error.about->name == target.name;
+  const object::Resource stored = target.served->stored;
+  return error.code() == ErrorCode::Conflict && error.about && error.about->kind == stored.plural() &&
+         error.about->group == stored.group() && error.about->name == target.name;
 }
 
 Task<Written> store_new(Plane& plane, const Target& wanted, const WriteQuery& query, json::Value object,

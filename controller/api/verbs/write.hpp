@@ -15,7 +15,7 @@ inline constexpr std::string_view kDuplicateOwners =
 // The object a write starts from.
 struct Current {
   ObjectPtr live;
-  json::Value old;  // live, decoded
+  json::Value old;  // live, in the target's form
 };
 // Error(NotFound) when absent.
 Current current_of(const Plane& plane, const Target& target);
@@ -39,8 +39,8 @@ bool lost_race(const Target& target, const Error& error);
 // Error(NotFound) or Error(Forbidden) when nothing can be created in the target's namespace.
 void require_namespace(const Plane& plane, const Target& target, const WriteQuery& query);
 
-// The object as an answer that was never stored.
-ObjectPtr unstored(const Target& target, const json::Value& object, std::optional<Revision> revision);
+// The object, in the target's form, as if it were stored.
+ObjectPtr unstored(const Target& target, json::Value object, std::optional<Revision> revision);
 
 // Calls attempt() until it wins its race: at most `tries` times, then Error(Conflict).
 inline constexpr int kOnce = 1, kOften = 30;
