@@ -40,6 +40,7 @@ Plane::Plane(Reactor& loop, Reactor& front, api::Client& client, Random& random,
       context_{loop, client, random, kinds, informers_, events_, leadership_, options_.read_only},
       garbage_(context_),
       namespaces_(context_),
+      accounts_(context_),
       changed_(loop),
       gate_(loop) {
   if (options_.election) {
@@ -80,6 +81,7 @@ Task<> Plane::run(Gate::Pass pass) {
   events_.start();
   garbage_.start();
   namespaces_.start();
+  accounts_.start();
   for (auto& [resource, controller] : controllers_) controller->start();
   working_ = true;
   kLog.info("synced", {{"controllers", controllers_.size()}});
@@ -120,6 +122,7 @@ Task<bool> Plane::stop() {
   for (auto& [resource, controller] : controllers_) all = co_await controller->stop(deadline) && all;
   all = co_await garbage_.stop(deadline) && all;
   all = co_await namespaces_.stop(deadline) && all;
+  all = co_await accounts_.stop(deadline) && all;
   co_await events_.stop();
   co_await informers_.stop();
   all = co_await gate_.close_until(deadline) && all;
@@ -144,7 +147,7 @@ Controller* Plane::controller_of(Resource resource) const {
 }
 
 bool Plane::idle() const {
-  return garbage_.idle() && namespaces_.idle() && events_.pending() == 0 &&
+  return garbage_.idle() && namespaces_.idle() && accounts_.idle() && events_.pending() == 0 &&
          std::ranges::all_of(controllers_, [](const auto& entry) { return entry.second->idle(); });
 }
 

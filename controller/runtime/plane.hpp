@@ -10,6 +10,7 @@
 
 #include "controller/api/planner.hpp"
 #include "controller/runtime/controller.hpp"
+#include "controller/runtime/default_accounts.hpp"
 #include "controller/runtime/events.hpp"
 #include "controller/runtime/garbage_collector.hpp"
 #include "controller/runtime/lease.hpp"
@@ -82,6 +83,7 @@ class Plane final : public api::Planner {
   Context context_;
   GarbageCollector garbage_;
   NamespaceController namespaces_;
+  DefaultAccounts accounts_;
   std::map<Resource, std::unique_ptr<Controller>> controllers_;
   std::vector<std::unique_ptr<Reconciler>> own_reconcilers_;
   std::set<Resource> left_alone_;

@@ -1,5 +1,5 @@
-// A queue with workers that look at one key at a time and try again after errors: the shape that the garbage collector
-// and the namespace controller share. One reactor's thread.
+// A queue with workers that look at one key at a time and try again after errors: the shape that the garbage
+// collector, the namespace controller and the default ServiceAccounts share. One reactor's thread.
 #pragma once
 
 #include <functional>
