@@ -10,6 +10,7 @@
 #include "controller/api/respond.hpp"
 #include "controller/api/status.hpp"
 #include "controller/base/log.hpp"
+#include "controller/object/characters.hpp"
 
 namespace gantry::api {
 namespace {
@@ -65,11 +66,6 @@ std::string_view selected_name(const HttpRequest& request) {
   if (!selector || !selector->starts_with(kName) || selector->find(',') != std::string::npos) return {};
   const std::string_view name = std::string_view(*selector).substr(kName.size());
   return name.starts_with('=') ? name.substr(1) : name;
-}
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
 }
 
 // What may take long, or takes the whole collection.
@@ -208,7 +204,7 @@ void Api::require_virtual(const Call& call) const {
 
 void Api::require_path(const Call& call) const {
   if (!call.request.user) return;  // public: authenticate() has let it pass
-  const std::string verb = lower_case(call.request.method);
+  const std::string verb = object::lower_ascii(call.request.method);
   if (is_public(call.route, options_)) return;
   if (options_.authorizer->allow(*call.request.user, {verb, {}, {}, {}, {}, {}, call.request.path})) return;
   throw Error(ErrorCode::Forbidden, "forbidden: User " + object::quoted(call.request.user->name) + " cannot " + verb +
@@ -219,30 +215,23 @@ void Api::audit(const Call& call, int code, Instant start) const {
   if (!watchers_.audit || !call.request.user) return;
   const Route& found = call.route;
   const bool of_kind = found.to == To::Resource;
-  const std::string verb = of_kind || !found.resource.empty() ? std::string(access_verb(call.verb))
-                                                              : lower_case(call.request.method);
-  const std::string& resource = of_kind ? call.served().kind->plural : found.resource;
-  if (!watchers_.audit->wants(verb, resource, code)) return;
-  const std::string* agent = call.request.header("user-agent");
-  const Duration took = plane_.front.now() - start;
+  access::AuditRecord record = access::record_of(call.request);
+  if (of_kind || !found.resource.empty()) record.verb = access_verb(call.verb);
+  record.resource = of_kind ? call.served().kind->plural : found.resource;
+  if (!watchers_.audit->wants(record.verb, record.resource, code)) return;
+  record.took = plane_.front.now() - start;
+  record.received = plane_.front.clock().wall() - record.took;
+  record.impersonator = call.impersonator;
+  record.group = of_kind ? call.served().kind->group : found.group;
   const std::size_t slash = found.group_version.find('/');
-  watchers_.audit->record({.received = plane_.front.clock().wall() - took,
-                           .took = took,
-                           .user = *call.request.user,
-                           .impersonator = call.impersonator,
-                           .source = call.request.peer,
-                           .agent = agent ? *agent : std::string(),
-                           .verb = verb,
-                           .path = call.request.path,
-                           .group = of_kind ? call.served().kind->group : found.group,
-                           .version = found.group_version.substr(slash == std::string::npos ? 0 : slash + 1),
-                           .resource = resource,
-                           .subresource = found.target.subresource,
-                           .ns = found.target.ns,
-                           .name = found.target.name,
-                           .code = code,
-                           .before = call.before,
-                           .after = call.after});
+  record.version = found.group_version.substr(slash == std::string::npos ? 0 : slash + 1);
+  record.subresource = found.target.subresource;
+  record.ns = found.target.ns;
+  record.name = found.target.name;
+  record.code = code;
+  record.before = call.before;
+  record.after = call.after;
+  watchers_.audit->record(std::move(record));
 }
 
 Task<json::Value> Api::answer_review(Call& call) {

@@ -101,7 +101,10 @@ Command controller_command() {
             .value = "SIZE",
             .help = "of this machine, not for Apps' limits: 512Mi; else a tenth",
             .otherwise = {}},
-           {.name = "reserve-cpu", .value = "CPU", .help = "the same of its processors: 200m; else none, and they may be promised twice", .otherwise = {}},
+           {.name = "reserve-cpu",
+            .value = "CPU",
+            .help = "the same of its processors: 200m; else none, and they may be promised twice",
+            .otherwise = {}},
            {.name = "http-port", .value = "PORT", .help = "where routes are served", .otherwise = "80"},
            {.name = "https-port", .value = "PORT", .help = "where routes with TLS are", .otherwise = "443"},
            {.name = "caddy", .value = "PROGRAM", .help = "Caddy, which serves routes", .otherwise = "caddy"},
@@ -114,6 +117,10 @@ Command controller_command() {
             .value = "FILE",
             .help = "who signed the authority's own certificate, where the system does not trust it",
             .otherwise = {}},
+           {.name = "watch-history",
+            .value = "DURATION",
+            .help = "how long a watch that was cut off, or the next page of a list, may take to come back",
+            .otherwise = "5m"},
            {.name = "quota",
             .value = "RESOURCE=N",
             .help = "at most N objects in a namespace: apps.gantry.dev=100; may be given more than once",
@@ -149,6 +156,7 @@ Command controller_command() {
         options.acme_email = flags.text("acme-email");
         options.acme_directory = flags.text("acme-directory");
         if (!flags.text("acme-ca").empty()) options.acme_ca = absolute(flags.text("acme-ca"));
+        options.watch_history = flags.duration("watch-history").value_or(options.watch_history);
         options.quotas = flags.all("quota");
         if (!flags.text("audit-log").empty()) options.audit_log = absolute(flags.text("audit-log"));
         options.audit_reads = flags.on("audit-reads");

@@ -135,6 +135,7 @@ ControllerProcess::House::House(ControllerOptions given)
 
   store::StoreOptions store_options;
   store_options.data_dir = options.data_dir;
+  store_options.window_age = options.watch_history;
   store = store::open_embedded_store(front, store_pool, store_options);
 
   api::Authenticator::Options open;
@@ -181,7 +182,8 @@ ControllerProcess::House::House(ControllerOptions given)
   server_options.address = address.host;
   server_options.port = address.port;
   if (!options.http) server_options.tls = identity.tls;
-  server = std::make_unique<api::http::Server>(front, deploy_api->handler(), guard->authenticator(), server_options);
+  api::Handler& doors = guard->watch_doors(deploy_api->handler(), {"/uploads", "/backup", "/infra", "/api/v1/infra"});
+  server = std::make_unique<api::http::Server>(front, doors, guard->authenticator(), server_options);
   server->listen();
   url = std::string(options.http ? "http" : "https") + "://" + api::http::reachable_host(address.host) + ":" +
         std::to_string(server->port());

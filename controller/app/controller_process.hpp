@@ -30,6 +30,7 @@ struct ControllerOptions {
   std::string acme_email;
   std::string acme_directory;
   std::string acme_ca;  // PEM file
+  Duration watch_history = std::chrono::minutes(5);  // how far back a watch or a page of a list may start
   std::vector<std::string> quotas;  // apps.gantry.dev=100: in each namespace
   std::string audit_log;            // empty: none
   std::size_t audit_bytes_max = 100 << 20;

@@ -115,6 +115,98 @@ TEST_F(AuditTest, EverythingIsRecordedWhenAskedFor) {
   EXPECT_EQ(lines().size(), 2u);
 }
 
+// A door beside the API, as those of controller/app are.
+struct Door final : Handler {
+  explicit Door(Handler& next) : next(next) {}
+  Task<HttpResponse> handle(HttpRequest request) override {
+    if (request.path != "/backup") co_return co_await next.handle(std::move(request));
+    seen.push_back(request.user->name);
+    asked_for_more = asked_for_more || request.header("impersonate-user");
+    co_return HttpResponse{.status = request.method == "POST" ? 200 : 405, .headers = {}, .body = {}, .stream = {}};
+  }
+  Handler& next;
+  std::vector<std::string> seen;
+  bool asked_for_more = false;
+};
+
+class DoorsTest : public AuditTest {
+ protected:
+  int ask(std::string method, std::string path, Headers headers = {}) {
+    HttpRequest request;
+    request.method = std::move(method);
+    request.path = std::move(path);
+    request.segments = {request.path.substr(1)};
+    request.headers = std::move(headers);
+    request.user = user;
+    request.peer = "10.0.0.7";
+    return run(doors.handle(std::move(request))).status;
+  }
+
+  Door door{*api};
+  Handler& doors = guard->watch_doors(door, {"/backup"});
+};
+
+TEST_F(DoorsTest, WhatIsDoneBesideTheApiIsWrittenDownAsWell) {
+  EXPECT_EQ(ask("POST", "/backup"), 200);
+  EXPECT_EQ(ask("GET", "/healthz"), 200) << "what is no door passes through";
+  as("alice");
+  EXPECT_EQ(ask("POST", "/backups"), 403) << "a path that only begins alike is none of them";
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(at(all[0], "user.username"), json::Value("root"));
+  EXPECT_EQ(at(all[0], "verb"), json::Value("post"));
+  EXPECT_EQ(at(all[0], "requestURI"), json::Value("/backup"));
+  EXPECT_EQ(at(all[0], "responseStatus.code"), json::Value(200));
+  EXPECT_EQ(at(all[0], "sourceIPs").as_array()[0], json::Value("10.0.0.7"));
+  EXPECT_EQ(at(all[1], "responseStatus.code"), json::Value(403));
+}
+
+TEST_F(DoorsTest, WhoActsAsAnotherIsTheOtherBehindTheDoor) {
+  EXPECT_EQ(ask("POST", "/backup", {{"impersonate-user", "bob"}}), 200);
+  EXPECT_THAT(door.seen, testing::ElementsAre("bob"));
+  EXPECT_FALSE(door.asked_for_more) << "who is bob already need not be allowed to become bob";
+  EXPECT_EQ(at(lines()[0], "user.username"), json::Value("root"));
+  EXPECT_EQ(at(lines()[0], "impersonatedUser.username"), json::Value("bob"));
+  as("alice");
+  EXPECT_EQ(ask("POST", "/backup", {{"impersonate-user", "root"}}), 403);
+  EXPECT_EQ(door.seen.size(), 1u);
+  EXPECT_EQ(at(lines()[1], "responseStatus.code"), json::Value(403));
+}
+
+TEST_F(DoorsTest, StrangersAreWrittenDownAndCannotFillTheLog) {
+  user.reset();
+  HttpRequest request;
+  request.method = "GET";
+  request.path = "/api/v1/secrets";
+  request.peer = "10.6.6.6";
+  const auto skipped = metrics::counter("gantry_audit_strangers_skipped_total", "");
+  const double before = skipped.value();
+  for (int i = 0; i < 500; ++i) EXPECT_EQ(doors.refuse_stranger(request).status, 401);
+  const auto all = lines();
+  EXPECT_EQ(all.size(), 60u);
+  EXPECT_EQ(skipped.value() - before, 440);
+  EXPECT_EQ(at(all[0], "responseStatus.code"), json::Value(401));
+  EXPECT_EQ(at(all[0], "sourceIPs").as_array()[0], json::Value("10.6.6.6"));
+  EXPECT_EQ(json::dump(at(all[0], "user")), "{}");
+  EXPECT_EQ(note(all[0], "authorization.k8s.io/decision"), "forbid");
+  clock.advance(std::chrono::seconds(10));
+  for (int i = 0; i < 500; ++i) doors.refuse_stranger(request);
+  EXPECT_EQ(lines().size(), 70u);
+}
+
+TEST_F(DoorsTest, AWriteThroughADoorTakesItsTurn) {
+  watch_over({.writes_of_user = 1, .writes = 1, .waiting_of_user = 0});
+  Door slow{*api};
+  Handler& guarded = guard->watch_doors(slow, {"/backup"});
+  as("alice");
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/backup";
+  request.user = user;
+  EXPECT_EQ(run(guarded.handle(request)).status, 200) << "the seat is given back";
+  EXPECT_EQ(run(guarded.handle(request)).status, 200);
+}
+
 // A helper that does not get to it: the queue fills, and the front goes on.
 TEST_F(AuditTest, WhatTheQueueCannotHoldIsCountedAndNobodyWaits) {
   struct Never final : Blocking {

@@ -8,16 +8,19 @@
 #include "controller/base/metrics.hpp"
 #include "controller/base/random.hpp"
 #include "controller/base/rotating_file.hpp"
+#include "controller/object/characters.hpp"
 
 namespace gantry::api::access {
 namespace {
 
 const log::Logger kLog("audit");
-constexpr std::size_t kAgentMax = 256;
+constexpr std::size_t kAgentMax = 256, kPathMax = 2048;
+constexpr double kStrangersAtOnce = 60, kStrangersASecond = 1;
 
 bool only_looks(std::string_view verb) { return verb == "get" || verb == "list" || verb == "watch"; }
 
 json::Object user_of(const User& user) {
+  if (user.name.empty()) return {};  // a stranger
   json::Object out{{"username", user.name}, {"groups", json::Array(user.groups.begin(), user.groups.end())}};
   if (!user.uid.empty()) out.set("uid", user.uid);
   return out;
@@ -40,7 +43,7 @@ json::Value line_of(const AuditRecord& record, const Secret& key) {
                      {"stage", "ResponseComplete"},
                      {"stageTimestamp", format_micro_time(record.received + record.took)},
                      {"user", user_of(record.impersonator ? *record.impersonator : record.user)},
-                     {"userAgent", record.agent.substr(0, kAgentMax)},
+                     {"userAgent", record.agent},
                      {"verb", record.verb}};
   if (record.impersonator) event.set("impersonatedUser", user_of(record.user));
   if (!record.resource.empty()) {
@@ -77,7 +80,9 @@ struct AuditLog::Parts {
         file(options.path, options.bytes_max, options.files_max),
         written(metrics::counter("gantry_audit_records_total", "Records written to the audit log.")),
         dropped(metrics::counter("gantry_audit_dropped_total",
-                                 "Records that the audit log could not take: its queue was full, or the disk.")) {}
+                                 "Records that the audit log could not take: its queue was full, or the disk.")),
+        skipped(metrics::counter("gantry_audit_strangers_skipped_total",
+                                 "Refused strangers (401) that were not written down: too many at once.")) {}
 
   // On a helper's thread; one at a time.
   static void drain(const std::shared_ptr<Parts>& parts) {
@@ -114,12 +119,22 @@ struct AuditLog::Parts {
   Blocking& blocking;
   const Options options;
   RotatingFile file;
-  metrics::Counter written, dropped;
+  metrics::Counter written, dropped, skipped;
   bool failing = false;  // the helper's
   std::mutex mutex;
   std::vector<AuditRecord> queue;
   bool draining = false;
 };
+
+AuditRecord record_of(const HttpRequest& request) {
+  AuditRecord record;
+  if (request.user) record.user = *request.user;
+  record.source = request.peer;
+  if (const std::string* agent = request.header("user-agent")) record.agent = agent->substr(0, kAgentMax);
+  record.verb = object::lower_ascii(request.method);
+  record.path = request.path.substr(0, kPathMax);
+  return record;
+}
 
 AuditLog::AuditLog(Blocking& blocking, Options options)
     : parts_(std::make_shared<Parts>(blocking, std::move(options))) {}
@@ -128,12 +143,26 @@ AuditLog::AuditLog(Blocking& blocking, Options options)
 AuditLog::~AuditLog() = default;
 
 bool AuditLog::wants(std::string_view verb, std::string_view resource, int code) const {
-  if (parts_->options.reads || code == 403) return true;
+  if (parts_->options.reads || code == 403 || code == 401) return true;
   if (only_looks(verb)) return resource == "secrets";
   return !resource.ends_with("reviews") && resource != "plans";
 }
 
+// A bucket that fills again by the second.
+bool AuditLog::has_room_for_stranger(WallTime now) {
+  const double passed = std::chrono::duration<double>(now - strangers_at_).count();
+  strangers_ = std::min(kStrangersAtOnce, strangers_ + std::max(0.0, passed) * kStrangersASecond);
+  strangers_at_ = now;
+  if (strangers_ < 1) return false;
+  strangers_ -= 1;
+  return true;
+}
+
 void AuditLog::record(AuditRecord record) {
+  if (record.code == 401 && !has_room_for_stranger(record.received + record.took)) {
+    parts_->skipped.add();
+    return;
+  }
   bool wake = false;
   {
     const std::lock_guard lock(parts_->mutex);

@@ -1,6 +1,7 @@
 // Who did what: one line of JSON (audit.k8s.io/v1 Event, level Metadata) for each write, each refusal and each look at
-// a Secret, or for every request. A line names the objects before and after by their digests and holds no body; a
-// Secret's digest is keyed, so that its value cannot be guessed from it.
+// a Secret, or for every request. Strangers (401) are written down at a bounded rate, so that nobody can push out what
+// others did; the rest of them is counted in gantry_audit_strangers_skipped_total. A line names the objects before and
+// after by their digests and holds no body; a Secret's digest is keyed, so that its value cannot be guessed from it.
 //
 // record() is called on the front and never waits: lines are made and written by a helper, from a bounded queue. What
 // does not fit is dropped, and counted in gantry_audit_dropped_total.
@@ -30,6 +31,9 @@ struct AuditRecord {
   object::ObjectPtr before, after;  // what a write took the place of, and what it left
 };
 
+// What a request says of itself, and who it is from.
+AuditRecord record_of(const HttpRequest& request);
+
 class AuditLog {
  public:
   struct Options {
@@ -50,8 +54,12 @@ class AuditLog {
   Task<> flush(Reactor& here);
 
  private:
+  bool has_room_for_stranger(WallTime now);
+
   struct Parts;
   std::shared_ptr<Parts> parts_;
+  double strangers_ = 0;  // that may be written down now
+  WallTime strangers_at_{};
 };
 
 }  // namespace gantry::api::access

@@ -31,4 +31,8 @@ Task<> Guard::prepare() {
   aggregation_.start();
 }
 
+Handler& Guard::watch_doors(Handler& first, std::vector<std::string> paths) {
+  return doors_.emplace(first, api_.plane().front, Doors::Watchers{*policy_, flow_, audit()}, std::move(paths));
+}
+
 }  // namespace gantry::api::access

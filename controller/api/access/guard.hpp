@@ -8,6 +8,7 @@
 
 #include "controller/api/access/aggregation.hpp"
 #include "controller/api/access/audit.hpp"
+#include "controller/api/access/doors.hpp"
 #include "controller/api/access/flow_control.hpp"
 #include "controller/api/access/policy.hpp"
 #include "controller/api/access/quotas.hpp"
@@ -34,6 +35,9 @@ class Guard {
   // Before the store is closed.
   void close() { aggregation_.close(); }
 
+  // Watches over the doors beside the API, too; the API is behind the last of them. paths: what they answer. Once.
+  Handler& watch_doors(Handler& first, std::vector<std::string> paths);
+
   const Authenticator& authenticator() const { return identities_; }
   AuditLog* audit() { return audit_ ? &*audit_ : nullptr; }
 
@@ -45,6 +49,7 @@ class Guard {
   Identities identities_;
   FlowControl flow_;
   std::optional<AuditLog> audit_;
+  std::optional<Doors> doors_;
 };
 
 }  // namespace gantry::api::access
