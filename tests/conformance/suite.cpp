@@ -110,9 +110,9 @@ void read_header(Request& request, const std::string& line) {
 }  // namespace
 
 std::vector<Row> read_rows(const std::string& path) {
-  constexpr std::string_view kKnown[] = {"row",       "kubectl",   "given", "later",   "finally", "env",    "exit",
-                                         "empty",     "out",       "err",   "asks",    "never",   "then",   "from",
-                                         "never_out", "never_err", "until", "instead", "cannot",  "cluster"};
+  constexpr std::string_view kKnown[] = {"row",       "kubectl",   "given", "later",   "finally", "env",     "exit",
+                                         "empty",     "out",       "err",   "asks",    "never",   "then",    "from",
+                                         "never_out", "never_err", "until", "instead", "cannot",  "cluster", "forgets"};
   const auto documents = yaml::parse_all(process::read(path));
   if (documents.size() != 1 || !documents[0].error.empty())
     throw std::runtime_error(path + ": " + (documents.empty() ? "is empty" : documents[0].error));
@@ -139,6 +139,7 @@ std::vector<Row> read_rows(const std::string& path) {
     row.until = text(entry, "until");
     row.instead = text(entry, "instead");
     row.cannot = text(entry, "cannot");
+    row.forgets = entry.bool_or("forgets", false);
     if (const json::Value* environment = entry.find("env")) {
       for (const auto& [name, value] : environment->as_object()) row.environment[name] = value.as_string();
     }

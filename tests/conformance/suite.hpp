@@ -22,6 +22,7 @@ struct Row {
   std::string from, until;  // 1.32; empty: any
   std::string instead;      // what is checked in place of a broken server
   std::string cannot;       // why the row is not played
+  bool forgets = false;     // played against a server that keeps its history for a second only
 };
 
 // Every mistake in the file is an exception: no row is left out silently.
