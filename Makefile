@@ -3,7 +3,8 @@
 #   make quickstart   a controller with its first Apps, until Ctrl-C   (ARGS=--exit-when-ready: ends by itself)
 #   make test         every test
 #   make bench        the bench table (docs/bench.md)
-.PHONY: build quickstart test bench format lint clean
+#   make fuzz         each fuzz target for MINUTES (10) under AddressSanitizer; TARGETS="http patch apply": only these
+.PHONY: build quickstart test bench fuzz format lint clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 
@@ -26,6 +27,10 @@ bench:
 	@cmake --preset bench >/dev/null
 	@cmake --build build/bench
 	@bench/run build/bench $(ARGS)
+
+fuzz:
+	@.ci/install build
+	@tests/fuzz/run $(or $(MINUTES),10) $(TARGETS)
 
 format:
 	@.ci/install lint
