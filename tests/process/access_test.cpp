@@ -90,9 +90,14 @@ TEST_F(AccessTest, EachMayDoWhatTheyWereGivenAndItIsWrittenDown) {
   EXPECT_EQ(as("boss", {"get", "apps", "-n", "default", "--as", "deployer"}).exit_code, 1);
   EXPECT_EQ(as("deployer", {"get", "apps", "-n", "prod", "--as", "boss"}).exit_code, 1);
 
+  must(controller.gantry({"backup", controller.folder("copy")}));
+  EXPECT_EQ(
+      must(run({"curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", controller.address() + "/api/v1/secrets"})),
+      "401");
+
   ASSERT_TRUE(eventually([&] { return read(audit).find("rolebindings") != std::string::npos; }));
   controller.stop();
-  bool refused = false, applied = false;
+  bool refused = false, applied = false, copied = false, stranger = false;
   std::istringstream lines(read(audit));
   for (std::string line; std::getline(lines, line);) {
     const json::Value event = json::parse(line);
@@ -101,10 +106,14 @@ TEST_F(AccessTest, EachMayDoWhatTheyWereGivenAndItIsWrittenDown) {
     refused = refused || (user == "looker" && verb == "list" && decision == "forbid");
     applied = applied || (user == "deployer" && verb == "patch" && decision == "allow" &&
                           event.find("objectRef")->string_or("name") == "c");
+    copied = copied || event.string_or("requestURI") == "/backup";
+    stranger = stranger || (event.find("responseStatus")->int_or("code", 0) == 401 && user.empty());
     EXPECT_EQ(event.find("sourceIPs")->as_array()[0].as_string(), "127.0.0.1");
   }
   EXPECT_TRUE(refused) << read(audit);
   EXPECT_TRUE(applied) << read(audit);
+  EXPECT_TRUE(copied) << read(audit);
+  EXPECT_TRUE(stranger) << read(audit);
 }
 
 TEST_F(AccessTest, AProgramGetsATokenOfItsServiceAccount) {
