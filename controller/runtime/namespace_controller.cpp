@@ -56,7 +56,9 @@ Task<> NamespaceController::make_initial() {
 Task<std::optional<Duration>> NamespaceController::look(Key key) {
   const ObjectPtr ns = co_await context_.client.find(key);
   if (!ns || !ns->meta().deleting) co_return std::nullopt;
-  const std::size_t left = co_await empty(key.name);
+  // What has finalizers is more than a record, and may need the rest (a provider, its credentials) to be taken down.
+  std::size_t left = co_await empty(key.name, true);
+  if (left == 0) left = co_await empty(key.name, false);
   if (left > 0) {
     kLog.debug("waiting for what is inside to go", {{"namespace", key.name}, {"objects", left}});
     co_return kPoll;
@@ -65,8 +67,8 @@ Task<std::optional<Duration>> NamespaceController::look(Key key) {
   co_return std::nullopt;
 }
 
-// Asks everything inside to go, and says how much is still there.
-Task<std::size_t> NamespaceController::empty(const std::string& ns) {
+// Asks everything inside to go (only_held: what has finalizers), and says how much of it is still there.
+Task<std::size_t> NamespaceController::empty(const std::string& ns, bool only_held) {
   std::size_t left = 0;
   const auto kinds = context_.kinds.all();  // a copy: kinds come and go meanwhile
   for (const auto& kind : kinds) {
@@ -78,6 +80,7 @@ Task<std::size_t> NamespaceController::empty(const std::string& ns) {
       const auto page = co_await list_of(context_.client, kind->resource, options);
       if (!page) break;
       for (const auto& object : page->items) {
+        if (only_held && object->meta().finalizers.empty()) continue;
         if (!object->meta().deleting) {
           api::Preconditions same;
           same.uid = object->meta().uid;

@@ -1,4 +1,5 @@
-// Namespaces: the three that always exist are made at start; one that is deleted is emptied, then let go.
+// Namespaces: the three that always exist are made at start; one that is deleted is emptied, what holds real things first,
+// then let go.
 // One reactor's thread.
 #pragma once
 
@@ -21,7 +22,7 @@ class NamespaceController {
  private:
   void on_change(const Change& change);
   Task<std::optional<Duration>> look(Key key);
-  Task<std::size_t> empty(const std::string& ns);
+  Task<std::size_t> empty(const std::string& ns, bool only_held);
   Task<> let_go(const object::Object& ns);
 
   const Context& context_;

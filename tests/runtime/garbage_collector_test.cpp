@@ -244,7 +244,7 @@ metadata: {name: other}
   world.remove("Namespace/prod");
   world.settle();
   ASSERT_TRUE(world.find("Namespace/prod")) << "a real thing is left";
-  EXPECT_FALSE(world.find("ConfigMap/prod/settings"));
+  EXPECT_TRUE(world.find("ConfigMap/prod/settings")) << "and may need it to be taken down";
   fail = false;
   world.advance(1min);
   EXPECT_FALSE(world.find("Namespace/prod"));
