@@ -88,7 +88,10 @@ AgentProcess::House::House(AgentOptions given)
       keys(options.key_file, system_clock(), system_random()) {
   host = std::make_unique<providers::local::LocalHost>(
       reactor, pool,
-      providers::local::LocalHost::Options{.folder = options.data_dir, .docker_socket = options.docker_socket});
+      providers::local::LocalHost::Options{.folder = options.data_dir,
+                                           .docker_socket = options.docker_socket,
+                                           // The controller's relay is on another machine than the containers.
+                                           .reachable = address.host != "127.0.0.1" && address.host != "::1"});
 }
 
 void AgentProcess::House::serve() {

@@ -66,7 +66,8 @@ std::string container_name(const InstanceSpec& spec) {
   return "gantry-" + spec.owner_namespace + "-" + spec.owner_name + "-" + spec.id;
 }
 
-json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id) {
+json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id,
+                        bool reachable) {
   // Inside, the declared port is the one to listen on; outside, only this machine reaches it unless a port was asked
   // for.
   std::vector<std::string> environment;
@@ -74,7 +75,7 @@ json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort
   if (!ports.empty()) environment.push_back("PORT=" + std::to_string(ports.front().port));
   json::Object exposed, bindings;
   for (const auto& port : ports) {
-    const std::string outside = port.fixed ? "" : "127.0.0.1";
+    const std::string outside = port.fixed || reachable ? "" : "127.0.0.1";
     if (!port.name.empty()) environment.push_back("PORT_" + variable_name(port.name) + "=" + std::to_string(port.port));
     exposed.set(port_key(port), json::Object());
     bindings.set(port_key(port),

@@ -17,8 +17,10 @@ inline constexpr std::string_view kHostLabel = "gantry.dev/host";
 std::string reason_of_exit(int code);
 // "gantry-<namespace>-<app>-<id>"; its uniqueness is Docker's own guard against a twin.
 std::string container_name(const InstanceSpec& spec);
-// POST /containers/create. Ports with host_port filled in are published on 127.0.0.1, fixed ones on every address.
-json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id);
+// POST /containers/create. Ports with host_port filled in are published on 127.0.0.1; fixed ones, and all of them on a
+// host that must be `reachable` from others, on every address.
+json::Value create_body(const InstanceSpec& spec, const std::vector<InstancePort>& ports, const std::string& host_id,
+                        bool reachable = false);
 // GET /containers/<id>/json. What an Instance needs and Docker does not know is in the labels.
 Instance instance_of(const json::Value& container);
 // Whether it was made and never started.

@@ -378,7 +378,7 @@ Task<> DockerHost::make_container(HeldPtr held, const InstanceSpec& spec) {
   const std::string doing = "making the container of " + spec.owner_namespace + "/" + spec.owner_name;
   const json::Value made =
       co_await engine_.call(doing, "POST", "/containers/create?name=" + query_escape(container_name(spec)),
-                            create_body(spec, held->instance.ports, options_.host_id), kStartLimit);
+                            create_body(spec, held->instance.ports, options_.host_id, options_.reachable), kStartLimit);
   held->instance.container_id = made.string_or("Id");
 }
 

@@ -28,6 +28,7 @@ class DockerHost final : public WorkloadHost {
     std::string folder;  // holds containers/
     std::string host_id;
     std::string socket_path = "/var/run/docker.sock";
+    bool reachable = false;  // published ports are open to other machines, pinned or not
   };
 
   DockerHost(Reactor& reactor, Blocking& blocking, PortBook& ports, Options options);

@@ -16,6 +16,7 @@ class LocalHost final : public WorkloadHost {
     std::string folder;  // the data folder: instances/, containers/, volumes/, releases/
     std::string supervisor_program = "/proc/self/exe";
     std::string docker_socket = "/var/run/docker.sock";
+    bool reachable = false;  // who sends requests to what runs here is on another machine
   };
 
   LocalHost(Reactor& reactor, Blocking& blocking, Options options);
