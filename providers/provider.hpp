@@ -271,6 +271,12 @@ class Provider {
     (void)most;
     return {};
   }
+  // Those that were about one of these: marks' uids, ids. Sweeps are about nobody, and do not push these out.
+  virtual std::vector<CallRecord> calls_about(const std::vector<std::string>& things, std::size_t most) const {
+    (void)things;
+    (void)most;
+    return {};
+  }
 
   // Fresh, past every cache, as far as the vendor's own listing is. All that carry the mark: more than one is a twin.
   virtual Task<std::vector<CloudServer>> servers_of(Mark mark) = 0;

@@ -21,6 +21,8 @@
 #include "controller/app/disk_watch.hpp"
 #include "controller/app/identity.hpp"
 #include "controller/app/process_metrics.hpp"
+#include "controller/app/provider_limits.hpp"
+#include "controller/app/provider_views.hpp"
 #include "controller/app/registry.hpp"
 #include "controller/app/upload_routes.hpp"
 #include "controller/base/cpprest_transport.hpp"
@@ -93,6 +95,7 @@ struct ControllerProcess::House {
   const object::KindTable own_kinds = served_kinds();
   object::KindTable kinds = own_kinds;  // and those that are defined at run time; the loop's
   std::unique_ptr<store::Store> store;
+  reconcilers::provider::Board accounts_board;
   ServingIdentity identity;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<api::access::Guard> guard;
@@ -217,7 +220,8 @@ ControllerProcess::House::House(ControllerOptions given)
                .transport = outside,
                .random = random,
                .issue = [this](const std::string& name) { return issue_agent_certificate(options.data_dir, name); },
-               .agent_source = [this] { return agent_archive->source(); }});
+               .agent_source = [this] { return agent_archive->source(); },
+               .accounts_board = accounts_board});
 
   api->on_kind([this](object::Resource resource, object::KindPtr kind) {
     loop.post([this, resource, kind = std::move(kind)] {
@@ -233,10 +237,12 @@ ControllerProcess::House::House(ControllerOptions given)
   runtime::refuse_cycles(*api, own_kinds, *store);
   refuse_overcommitment(*api, *store, capacity_of_this_machine(options.reserve_cpu, options.reserve_memory));
   refuse_impossible_apps(*api, *store);
+  refuse_beyond_limits(*api, *store, accounts_board);
   api->set_planner(plane);
   api->add_metrics([this] { return plane->object_metrics(); });
   api->add_subresource(object::Resource::of("gantry.dev", "apps"), "log",
                        std::make_shared<AppLogs>(front, loop, *hosts, code->builder()));
+  show_accounts(*api, front, loop, [this] { return reconcilers.accounts.get(); });
   api->add_health_check("controllers-synced", false,
                         [this] { return ready ? std::string() : "the controllers are not synced yet"; });
   api->add_health_check("shutdown", false, [this] { return ending ? "the process is ending" : std::string(); });

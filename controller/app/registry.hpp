@@ -14,6 +14,7 @@
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/provider/accounts.hpp"
+#include "reconcilers/provider/board.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
 
 namespace gantry::app {
@@ -42,6 +43,7 @@ struct ReconcilerParts {
   Random& random;
   std::function<reconcilers::server::ServerReconciler::AgentCertificate(const std::string& name)> issue;
   std::function<reconcilers::provider::AgentSource()> agent_source;
+  reconcilers::provider::Board& accounts_board;  // outlives them
 };
 
 // What stands behind each type of Provider.

@@ -4,7 +4,7 @@ namespace gantry::cli {
 
 std::vector<Command> all_commands(const std::vector<Command>& more) {
   std::vector<Command> commands;
-  commands.reserve(28 + more.size());
+  commands.reserve(29 + more.size());
   for (const auto& row : {apply_command,
                           get_command,
                           describe_command,
@@ -15,6 +15,7 @@ std::vector<Command> all_commands(const std::vector<Command>& more) {
                           events_command,
                           logs_command,
                           why_command,
+                          import_command,
                           rollout_status_command,
                           rollout_history_command,
                           rollout_undo_command,

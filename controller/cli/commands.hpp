@@ -34,6 +34,7 @@ Command start_command();
 Command stop_command();
 Command version_command();
 Command wait_command();
+Command import_command();
 Command why_command();
 
 // In the order of `gantry help`; more come behind their group.

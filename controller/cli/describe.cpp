@@ -224,6 +224,20 @@ std::string event_age(const json::Value& event, const Clock& clock) {
   return text;
 }
 
+void print_call_table(std::ostream& out, const json::Value& calls, const Clock& clock, const Style& style) {
+  const json::Value* items = calls.find("items");
+  if (!items || !items->is_array() || items->as_array().empty()) return;
+  out << style.bold("Calls to the provider:") << "\n";
+  TextTable table({"Age", "Operation", "Status", "Time", "Problem"});
+  for (const json::Value& call : items->as_array()) {
+    const std::int64_t status = call.int_or("status", 0);
+    table.add({age_of(call.find("time"), clock), call.string_or("operation"),
+               status == 0 ? "none" : std::to_string(status), std::to_string(call.int_or("millis", 0)) + "ms",
+               call.string_or("problem")});
+  }
+  table.print(out, true, style, "  ");
+}
+
 void print_event_table(std::ostream& out, std::vector<json::Value> events, const Clock& clock, const Style& style) {
   if (events.empty()) {
     out << style.bold("Events:") << "  <none>\n";

@@ -15,6 +15,8 @@ namespace gantry::cli {
 void print_description(std::ostream& out, const json::Value& object, const Clock& clock, const Style& style);
 
 // "Events:" as describe ends with them, oldest first; "Events:  <none>" when there are none.
+// The last calls to a provider that were about the object; nothing when there were none.
+void print_call_table(std::ostream& out, const json::Value& calls, const Clock& clock, const Style& style);
 void print_event_table(std::ostream& out, std::vector<json::Value> events, const Clock& clock, const Style& style);
 
 // When an event was last seen: lastTimestamp, else eventTime, else creationTimestamp. RFC 3339, so it can be ordered.

@@ -59,6 +59,9 @@ class Hetzner final : public Provider {
   Task<Catalogue> catalogue() override { return read_catalogue(api_); }
   std::optional<RateLimit> rate_limit() const override { return api_.client.rate_limit(); }
   std::vector<CallRecord> calls(std::size_t most) const override { return api_.client.calls(most); }
+  std::vector<CallRecord> calls_about(const std::vector<std::string>& things, std::size_t most) const override {
+    return api_.client.calls_about(things, most);
+  }
 
   Task<std::vector<CloudServer>> servers_of(Mark mark) override { return servers_.of(std::move(mark)); }
   Task<std::vector<CloudImage>> images_of(Mark mark) override { return images_.of(std::move(mark)); }

@@ -117,6 +117,9 @@ class Incus final : public Provider {
 
   const Capabilities& capabilities() const override { return can_; }
   std::vector<CallRecord> calls(std::size_t most) const override { return api_.calls(most); }
+  std::vector<CallRecord> calls_about(const std::vector<std::string>& things, std::size_t most) const override {
+    return api_.calls_about(things, most);
+  }
 
   Task<Account> account() override {
     const json::Value host = co_await api_.get("/1.0");

@@ -1,5 +1,6 @@
 #include "providers/incus/incus_api.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace gantry::providers::incus {
@@ -86,6 +87,15 @@ Task<json::Value> Api::send(std::string method, std::string path, std::string bo
 
 std::vector<CallRecord> Api::calls(std::size_t most) const {
   return {calls_.begin(), calls_.begin() + static_cast<std::ptrdiff_t>(std::min(most, calls_.size()))};
+}
+
+std::vector<CallRecord> Api::calls_about(const std::vector<std::string>& things, std::size_t most) const {
+  std::vector<CallRecord> some;
+  for (const auto& record : calls_) {
+    const bool meant = std::ranges::any_of(things, [&](const auto& thing) { return has(record.about, "/" + thing); });
+    if (meant && some.size() < most) some.push_back(record);
+  }
+  return some;
 }
 
 Task<json::Value> Api::get(std::string path) {

@@ -27,6 +27,8 @@ class Api {
 
   const std::string& socket() const { return transport_.socket_path(); }
   std::vector<CallRecord> calls(std::size_t most) const;
+  // Those whose path names one of these.
+  std::vector<CallRecord> calls_about(const std::vector<std::string>& things, std::size_t most) const;
 
  private:
   Task<json::Value> send(std::string method, std::string path, std::string body, Duration timeout);

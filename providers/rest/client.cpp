@@ -9,6 +9,7 @@ namespace gantry::providers::rest {
 namespace {
 
 constexpr std::size_t kRecords = 200;
+constexpr std::size_t kRecordsAbout = 2000;
 constexpr int kTries = 3;
 // A worker does not wait for a cloud longer than that; the object's next attempt does.
 constexpr Duration kPatience = std::chrono::seconds(5);
@@ -222,8 +223,21 @@ void Client::keep(CallRecord record) {
                                    {"about", record.about},
                                    {"status", record.status},
                                    {"problem", record.problem}});
+  if (!record.about.empty()) {
+    about_.push_front(record);
+    if (about_.size() > kRecordsAbout) about_.pop_back();
+  }
   records_.push_front(std::move(record));
   if (records_.size() > kRecords) records_.pop_back();
+}
+
+std::vector<CallRecord> Client::calls_about(const std::vector<std::string>& things, std::size_t most) const {
+  std::vector<CallRecord> some;
+  for (const auto& record : about_) {
+    const bool meant = std::find(things.begin(), things.end(), record.about) != things.end();
+    if (meant && some.size() < most) some.push_back(record);
+  }
+  return some;
 }
 
 std::vector<CallRecord> Client::calls(std::size_t most) const {

@@ -60,6 +60,7 @@ class Client {
 
   std::optional<RateLimit> rate_limit() const { return throttle_.state(); }
   std::vector<CallRecord> calls(std::size_t most) const;
+  std::vector<CallRecord> calls_about(const std::vector<std::string>& things, std::size_t most) const;
   std::size_t made() const { return made_; }  // calls since the beginning, each try counted
   Reactor& reactor() const { return parts_.reactor; }
 
@@ -77,6 +78,7 @@ class Client {
   Secret token_;
   Throttle throttle_;
   std::deque<CallRecord> records_;  // newest first
+  std::deque<CallRecord> about_;    // those of them that are about something, kept longer
   std::size_t made_ = 0;
 };
 

@@ -54,6 +54,8 @@ Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subje
     if (seen->ref.account) {
       seen->rest = seen->ref.account->rest();
       co_await look(seen->ref.account, *seen);
+      if (board_ && seen->ref.spec.limits)
+        co_await post(subject.key().ns + "/" + subject.key().name, seen->ref.account, seen->sweep);
     }
   } catch (const Error& error) {  // tidy: that the account does not answer is what a Provider is there to say
     if (error.code() == ErrorCode::Cancelled) throw;
@@ -67,6 +69,16 @@ Task<> ProviderReconciler::look(AccountPtr account, ProviderSeen& seen) {
   seen.facts = co_await account->facts(kSignInEvery);
   seen.sweep = co_await account->sweep(now - seen.rest / 2);
   seen.rate = account->provider().rate_limit();
+}
+
+Task<> ProviderReconciler::post(std::string name, AccountPtr account, SweepPtr sweep) {
+  auto posted = std::make_shared<Posted>();
+  posted->catalogue = co_await account->catalogue();
+  posted->usage = account->usage();
+  for (const auto& server : sweep->inventory.servers) {
+    if (server.mark) posted->owners.insert(server.mark->uid);
+  }
+  board_->post(name, std::move(posted));
 }
 
 runtime::Plan ProviderReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
@@ -128,6 +140,7 @@ runtime::Report ProviderReconciler::report(const runtime::Subject& subject, cons
 void ProviderReconciler::forget(const std::string& uid) {
   if (const auto known = keys_.find(uid); known != keys_.end()) {
     accounts_.forget(known->second.ns, known->second.name);
+    if (board_) board_->post(known->second.ns + "/" + known->second.name, nullptr);
     keys_.erase(known);
   }
 }

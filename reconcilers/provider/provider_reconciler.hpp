@@ -4,6 +4,7 @@
 
 #include "controller/runtime/reconciler.hpp"
 #include "reconcilers/provider/accounts.hpp"
+#include "reconcilers/provider/board.hpp"
 
 namespace gantry::reconcilers::provider {
 
@@ -11,7 +12,9 @@ struct ProviderSeen;
 
 class ProviderReconciler final : public runtime::Reconciler {
  public:
-  ProviderReconciler(Reactor& reactor, Accounts& accounts) : reactor_(reactor), accounts_(accounts) {}
+  // board: where what is there is posted; outlives this. Null: nobody reads it.
+  ProviderReconciler(Reactor& reactor, Accounts& accounts, Board* board = nullptr)
+      : reactor_(reactor), accounts_(accounts), board_(board) {}
 
   Task<runtime::SeenPtr> observe(const runtime::Subject& subject) override;
   runtime::Plan plan(const runtime::Subject& subject, const runtime::Seen& seen) override;
@@ -24,9 +27,11 @@ class ProviderReconciler final : public runtime::Reconciler {
 
  private:
   Task<> look(AccountPtr account, ProviderSeen& seen);
+  Task<> post(std::string name, AccountPtr account, SweepPtr sweep);
 
   Reactor& reactor_;
   Accounts& accounts_;
+  Board* board_;
   std::map<std::string, object::Key> keys_;  // by uid
 };
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "controller/base/yaml.hpp"
 #include "tests/cli/scripted_server.hpp"
 
 namespace gantry::cli {
@@ -60,6 +61,40 @@ TEST(Describe, LaysAnObjectOutForPeople) {
             "  Type      Reason      Age                From   Message\n"
             "  Normal    Started     4m                 app    web-0\n"
             "  Warning   Unhealthy   60s (x4 over 5m)   app    refused\n");
+}
+
+TEST(Describe, ShowsTheLastCallsToAProvider) {
+  CommandLine gantry;
+  const std::string server = "/apis/gantry.dev/v1alpha1/namespaces/default/servers/web-1";
+  gantry.on("GET " + server, R"({"metadata":{"name":"web-1","namespace":"default"},"spec":{"size":"cx23"}})");
+  gantry.on("GET " + server + "/calls",
+            R"({"items":[{"time":"2026-11-21T09:59:00Z","operation":"POST /v1/servers","status":201,"millis":412,"problem":""},
+                         {"time":"2026-11-21T09:58:00Z","operation":"POST /v1/servers","status":0,"millis":30000,"problem":"no answer"}]})");
+  const std::string out = gantry.run("describe server web-1").out;
+  EXPECT_THAT(out, HasSubstr("Calls to the provider:\n"
+                             "  Age   Operation          Status   Time      Problem\n"
+                             "  60s   POST /v1/servers   201      412ms     \n"
+                             "  2m    POST /v1/servers   none     30000ms   no answer\n"));
+}
+
+TEST(Import, WritesManifestsThatCanBeApplied) {
+  CommandLine gantry;
+  const std::string existing = "GET /apis/gantry.dev/v1alpha1/namespaces/default/providers/do/existing";
+  gantry.on(existing, R"({"items":[{"apiVersion":"gantry.dev/v1alpha1","kind":"Server","metadata":{"name":"a"}},
+                                   {"apiVersion":"gantry.dev/v1alpha1","kind":"Server","metadata":{"name":"b"}}]})");
+  const Outcome outcome = gantry.run("import do");
+  EXPECT_THAT(outcome.out, HasSubstr("---\n"));
+  const auto documents = yaml::parse_all(outcome.out);
+  ASSERT_EQ(documents.size(), 2U);
+  EXPECT_EQ(documents[1].value.at({"metadata", "name"})->as_string(), "b");
+}
+
+TEST(Import, SaysSoWhenThereIsNothing) {
+  CommandLine gantry;
+  gantry.on("GET /apis/gantry.dev/v1alpha1/namespaces/default/providers/do/existing", R"({"items":[]})");
+  const Outcome outcome = gantry.run("import do");
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("nothing at do"));
 }
 
 TEST(Describe, NeverShowsASecretsValues) {
@@ -232,9 +267,11 @@ TEST(Explain, PrintsFieldsWithTheirTypesAndLimits) {
 TEST(ApiResources, AreListedByGroup) {
   CommandLine gantry;
   EXPECT_EQ(gantry.run("api-resources --api-group=gantry.dev").out,
-            "NAME       SHORTNAMES   APIVERSION            NAMESPACED   KIND\n"
-            "apps       ap           gantry.dev/v1alpha1   true         App\n"
-            "releases   rel          gantry.dev/v1alpha1   true         Release\n");
+            "NAME        SHORTNAMES   APIVERSION            NAMESPACED   KIND\n"
+            "apps        ap           gantry.dev/v1alpha1   true         App\n"
+            "providers                gantry.dev/v1alpha1   true         Provider\n"
+            "releases    rel          gantry.dev/v1alpha1   true         Release\n"
+            "servers                  gantry.dev/v1alpha1   true         Server\n");
   EXPECT_THAT(gantry.run("api-resources -o name").out, HasSubstr("apps.gantry.dev\n"));
   EXPECT_THAT(gantry.run("api-resources --namespaced=false").out, HasSubstr("namespaces   ns"));
 }

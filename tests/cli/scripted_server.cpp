@@ -18,7 +18,9 @@ constexpr const char* kCore = R"({"kind":"APIGroupDiscoveryList","apiVersion":"a
 constexpr const char* kGroups = R"({"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","items":[
  {"metadata":{"name":"gantry.dev"},"versions":[{"version":"v1alpha1","freshness":"Current","resources":[
   {"resource":"apps","responseKind":{"group":"gantry.dev","version":"v1alpha1","kind":"App"},"scope":"Namespaced","singularResource":"app","shortNames":["ap"],"categories":["gantry","all"],"verbs":["create","delete","get","list","patch","update","watch"]},
-  {"resource":"releases","responseKind":{"group":"gantry.dev","version":"v1alpha1","kind":"Release"},"scope":"Namespaced","singularResource":"release","shortNames":["rel"],"categories":["gantry","all"],"verbs":["get","list","watch"]}]}]}]})";
+  {"resource":"releases","responseKind":{"group":"gantry.dev","version":"v1alpha1","kind":"Release"},"scope":"Namespaced","singularResource":"release","shortNames":["rel"],"categories":["gantry","all"],"verbs":["get","list","watch"]},
+  {"resource":"providers","responseKind":{"group":"gantry.dev","version":"v1alpha1","kind":"Provider"},"scope":"Namespaced","singularResource":"provider","verbs":["get"]},
+  {"resource":"servers","responseKind":{"group":"gantry.dev","version":"v1alpha1","kind":"Server"},"scope":"Namespaced","singularResource":"server","verbs":["get"]}]}]}]})";
 
 class ScriptedServer final : public Server {
  public:

@@ -16,6 +16,18 @@ std::vector<json::Value> events_of(Context& context, const json::Value& object) 
                       metadata_of(object, "name") + ",involvedObject.uid=" + metadata_of(object, "uid"));
 }
 
+// Best effort: whoever may not see them, or asks an older server, sees the rest.
+void print_calls(Context& context, const json::Value& object) {
+  const std::string kind = object.string_or("kind");
+  if (!object.string_or("apiVersion").starts_with("gantry.dev/")) return;
+  if (kind != "Provider" && kind != "Server" && kind != "Snapshot") return;
+  const ResourcePtr resource = context.discovery().find_kind(object.string_or("apiVersion"), kind);
+  if (!resource) return;
+  const Response response = context.server().send(
+      {.path = resource->path(metadata_of(object, "namespace"), metadata_of(object, "name")) + "/calls"});
+  if (response.ok()) print_call_table(context.out(), response.json(), context.clock(), context.style());
+}
+
 int describe(Context& context) {
   std::vector<json::Value> objects;
   bool good = true;
@@ -43,6 +55,7 @@ int describe(Context& context) {
     if (i) context.out() << "\n\n";
     const bool with_events = context.flags().on("show-events");
     print_description(context.out(), objects[i], context.clock(), context.style());
+    if (with_events) print_calls(context, objects[i]);
     if (with_events) print_event_table(context.out(), events_of(context, objects[i]), context.clock(), context.style());
   }
   return good ? kOk : kFailed;
