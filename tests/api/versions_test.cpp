@@ -147,6 +147,27 @@ TEST_F(VersionsTest, TheStoredVersionMayChangeAndNothingIsLost) {
   EXPECT_EQ(get(parts("v1")).at("items").as_array().size(), 2u);
 }
 
+TEST_F(VersionsTest, AVersionIsRetiredOnceNothingIsSaidToBeStoredInIt) {
+  store_as("v1beta1");
+  post(parts("v1beta1"), part("v1beta1", "a", R"({"size":1,"note":"hi"})"));
+  store_as("v1");
+  const auto only_v1 = [&] {
+    json::Value wanted = get(kDefinitions + kName).json();
+    auto& versions = wanted["spec"]["versions"].as_array();
+    versions.erase(versions.begin());
+    return put(kDefinitions + kName, json::dump(wanted));
+  };
+  EXPECT_THAT(only_v1().message(), HasSubstr("v1beta1 was previously a storage version"));
+  EXPECT_EQ(patch(kDefinitions + kName + "/status", R"({"status":{"storedVersions":["v1"]}})").status, 200);
+  const auto retired = only_v1();
+  ASSERT_EQ(retired.status, 200) << retired.text;
+  EXPECT_EQ(get(parts("v1beta1")).status, 404);
+  restart();
+  EXPECT_EQ(get(parts("v1") + "/a").at("spec.size"), json::Value(1)) << "what was stored in it is read as before";
+  EXPECT_EQ(get(parts("v1") + "/a").at("apiVersion"), json::Value("shop.example.com/v1"));
+  EXPECT_TRUE(get(parts("v1") + "/a").at("spec.note").is_null());
+}
+
 TEST_F(VersionsTest, DiscoveryPrefersTheSteadiestVersion) {
   const auto group = get("/apis/shop.example.com");
   EXPECT_EQ(group.at("preferredVersion.version"), json::Value("v1"));
