@@ -48,6 +48,12 @@ void Seed::lay_out(const std::string& app, const std::string& file, bool in_imag
                                    " /livekit-server\nUSER 1000\n");
 }
 
+void Seed::change(const std::string& what, const std::string& by) {
+  for (const auto& file : std::filesystem::directory_iterator(manifests())) {
+    if (file.path().extension() == ".yaml") write(file.path(), replaced(read(file.path()), what, by));
+  }
+}
+
 void Seed::secret(const std::string& name, const std::vector<std::string>& literals) {
   controller.kubectl({"create", "namespace", ns_});
   std::vector<std::string> command{"-n", ns_, "create", "secret", "generic", name};

@@ -18,6 +18,8 @@ class Seed {
 
   // The stand-in as the program `file` in code/`app`; with an image of nothing else around it when `in_image`.
   void lay_out(const std::string& app, const std::string& file, bool in_image);
+  // In all of its manifests: for what a test has elsewhere than the world.
+  void change(const std::string& what, const std::string& by);
   // kubectl create secret generic NAME --from-literal=...
   void secret(const std::string& name, const std::vector<std::string>& literals);
   Outcome apply();

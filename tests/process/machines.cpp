@@ -1,0 +1,242 @@
+#include "tests/process/machines.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <sstream>
+
+namespace gantry::process {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// What a vendor delivers: the least of a system that finds the programs of this machine.
+constexpr const char* kMakeDisk = R"sh(
+set -eu
+mkdir -p "$1" && cd "$1"
+mkdir -p etc var/lib/cloud var/lib/docker var/log opt root run tmp proc sys dev mnt home
+chmod 1777 tmp
+ln -s /run var/run
+for name in passwd group nsswitch.conf ld.so.cache ld.so.conf ld.so.conf.d ssl ca-certificates alternatives protocols services resolv.conf; do
+  if [ -e /etc/$name ]; then cp -a /etc/$name etc/; fi
+done
+echo '127.0.0.1 localhost' > etc/hosts
+for folder in bin sbin lib lib64; do
+  if [ -L /$folder ]; then cp -a /$folder .; elif [ -d /$folder ]; then mkdir $folder; fi
+done
+mkdir usr
+)sh";
+
+// From the test's namespaces into the machine's: its disk becomes the root, with the programs of this machine in it.
+constexpr const char* kEnter = R"sh(
+set -eu
+root=$1
+mount --bind "$root" "$root"
+for folder in usr bin sbin lib lib64; do
+  if [ -d /$folder ] && [ ! -L /$folder ]; then mount --rbind /$folder "$root/$folder"; fi
+done
+mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
+mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
+mount --rbind /dev "$root/dev"
+for folder in run tmp var/lib/docker; do mount -t tmpfs tmpfs "$root/$folder"; done
+mount --bind "$2" "$root/mnt"
+cd "$root"
+mount --move . /
+exec chroot . /bin/sh /mnt/init
+)sh";
+
+// The first process of a machine; when it ends, so does everything there.
+constexpr const char* kInit = R"sh(
+export PATH=/mnt:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+trap 'exit 0' USR1
+if grep -qsx docker.io /var/lib/packages; then
+  dockerd --host unix:///run/docker.sock --data-root /var/lib/docker --exec-root /run/docker \
+    --pidfile /run/docker.pid > /var/log/docker.log 2>&1 &
+  tries=0
+  until curl -sf --unix-socket /run/docker.sock http://docker/_ping > /dev/null || [ $tries -ge 300 ]; do
+    tries=$((tries + 1)); sleep 0.2
+  done
+  curl -s --unix-socket /run/docker.sock -X POST -H 'Content-Type: application/x-tar' --data-binary @/mnt/image.tar \
+    http://docker/images/load > /var/log/image.log
+fi
+sh /var/lib/cloud/user-data > /var/log/user-data.log 2>&1 &
+while :; do sleep 1000 & wait $!; done
+)sh";
+
+// As `docker save` writes it: the same image, by the same digest, wherever it is loaded.
+constexpr const char* kMakeImage = R"sh(
+set -eu
+cd "$1"
+tar --sort=name --owner=0 --group=0 --mtime=@0 -cf layer.tar service
+layer=$(sha256sum layer.tar | cut -d' ' -f1)
+cat > config.json <<END
+{"architecture":"amd64","os":"linux","created":"2026-01-01T00:00:00Z","config":{"Cmd":["/service"]},
+ "rootfs":{"type":"layers","diff_ids":["sha256:$layer"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}
+END
+echo '[{"Config":"config.json","RepoTags":["nginx:1.27"],"Layers":["layer.tar"]}]' > manifest.json
+tar -cf "$2" layer.tar config.json manifest.json
+)sh";
+
+constexpr const char* kAptGet = R"sh(#!/bin/sh
+[ "$1" = install ] || exit 0
+for word; do
+  case $word in -*|install) ;; *) echo "$word" >> /var/lib/packages ;; esac
+done
+)sh";
+
+void write_program(const std::string& path, const std::string& text) {
+  write(path, text);
+  ::chmod(path.c_str(), 0755);
+}
+
+}  // namespace
+
+Machines::Machines() {
+  const auto demand = [&](const std::string& script, const std::vector<std::string>& arguments) {
+    std::vector<std::string> command{"sh", "-c", script, "sh"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Outcome outcome = run(command);
+    if (outcome.exit_code != 0 && problem_.empty()) problem_ = "machines cannot be made here: " + outcome.err;
+  };
+  if (::geteuid() != 0) problem_ = "machines of one's own need root";
+  for (const char* program : {"ip", "unshare", "nsenter", "setpriv", "dockerd", "curl", "tar"}) {
+    if (problem_.empty() && !have(program)) problem_ = std::string(program) + " is not installed";
+  }
+  if (!problem_.empty()) return;
+  fs::create_directories(folder_ / "disks");
+  fs::create_directories(folder_ / "images");
+  demand(kMakeDisk, {image_disk(0)});
+  write(folder_ / "enter", kEnter);
+  write(folder_ / "programs/init", kInit);
+  write_program(folder_ / "programs/apt-get", kAptGet);
+  write_program(folder_ / "programs/poweroff", "#!/bin/sh\nkill -USR1 1\n");
+  fs::create_directories(folder_ / "image");
+  fs::copy_file(GANTRY_BINARY_DIR "/tests/stand_in", folder_ / "image/service");
+  demand(kMakeImage, {folder_ / "image", folder_ / "programs/image.tar"});
+  // Names of networks are seen by this test alone.
+  demand(
+      "mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link add machines type bridge && "
+      "ip addr add " +
+          host_address() + "/24 dev machines && ip link set machines up",
+      {});
+}
+
+Machines::~Machines() {
+  std::vector<std::int64_t> all;
+  for (const auto& [server, machine] : machines_) all.push_back(server);
+  for (const auto server : all) remove(server);
+  if (problem_.empty()) run({"sh", "-c", "ip link del machines; umount /run/netns"});
+}
+
+std::string Machines::trouble() {
+  if (!problem_.empty()) return problem_;
+  constexpr std::int64_t kTrial = 1;
+  fs::copy(image_disk(0), image_disk(kTrial), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  write(image_disk(kTrial) + "/var/lib/packages", "docker.io\n");
+  start(kTrial, kTrial,
+        "curl -sf --unix-socket /run/docker.sock http://docker/images/nginx:1.27/json > /var/lib/seen; poweroff\n");
+  const bool over = eventually([&] { return !runs(kTrial); }, 120s);
+  if (!over || read(disk(kTrial) + "/var/lib/seen").empty()) problem_ = "no Docker runs in a machine here: " + logs();
+  remove(kTrial);
+  remove_image(kTrial);
+  return problem_;
+}
+
+std::string Machines::start(std::int64_t server, std::int64_t image, const std::string& user_data) {
+  const std::lock_guard lock(mutex_);
+  Machine& machine = machines_[server];
+  if (machine.address.empty()) {
+    machine.address = "10.77.0." + std::to_string(++addresses_);
+    const std::string from = fs::exists(image_disk(image)) ? image_disk(image) : image_disk(0);
+    run({"cp", "-a", from, disk(server)});
+    write(disk(server) + "/var/lib/cloud/user-data", user_data);
+  }
+  const std::string name = network(server);
+  const std::string outside = "v" + std::to_string(server);
+  const Outcome wired = run({"sh", "-ec",
+                             "ip netns add " + name + "\nip link add " + outside + " type veth peer name eth0 netns " +
+                                 name + "\nip link set " + outside + " master machines up\nip -n " + name +
+                                 " addr add " + machine.address + "/24 dev eth0\nip -n " + name +
+                                 " link set lo up\nip -n " + name + " link set eth0 up\nip -n " + name +
+                                 " route add default via " + host_address()});
+  if (wired.exit_code != 0) write(disk(server) + "/var/log/network.log", wired.err);
+  machine.process = std::make_unique<Background>(
+      // However the test ends, its machines end with it.
+      std::vector<std::string>{"setpriv", "--pdeathsig", "KILL", "nsenter", "--net=/run/netns/" + name, "unshare",
+                               "--mount", "--pid", "--fork", "--kill-child", "sh", folder_ / "enter", disk(server),
+                               folder_ / "programs"},
+      folder_ / ("console-" + std::to_string(server)));
+  return machine.address;
+}
+
+bool Machines::runs(std::int64_t server) {
+  const std::lock_guard lock(mutex_);
+  const auto found = machines_.find(server);
+  return found != machines_.end() && found->second.process && found->second.process->alive();
+}
+
+void Machines::stop(std::int64_t server) {
+  const std::lock_guard lock(mutex_);
+  const auto found = machines_.find(server);
+  if (found == machines_.end() || !found->second.process) return;
+  found->second.process->stop(SIGKILL);
+  found->second.process.reset();
+  run({"ip", "netns", "del", network(server)});
+  run({"ip", "link", "del", "v" + std::to_string(server)});
+}
+
+void Machines::remove(std::int64_t server) {
+  stop(server);
+  const std::lock_guard lock(mutex_);
+  if (machines_.erase(server) == 0) return;
+  std::error_code ignored;
+  fs::remove_all(disk(server), ignored);
+}
+
+void Machines::keep_image(std::int64_t server, std::int64_t image) {
+  run({"cp", "-a", disk(server), image_disk(image)});
+  std::error_code ignored;
+  fs::remove(image_disk(image) + "/var/lib/cloud/user-data", ignored);
+}
+
+void Machines::remove_image(std::int64_t image) {
+  std::error_code ignored;
+  if (image != 0) fs::remove_all(image_disk(image), ignored);
+}
+
+std::size_t Machines::running() {
+  const std::lock_guard lock(mutex_);
+  std::size_t count = 0;
+  for (auto& [server, machine] : machines_) count += machine.process && machine.process->alive();
+  return count;
+}
+
+std::vector<std::string> Machines::packages(std::int64_t server) {
+  std::vector<std::string> all;
+  std::istringstream lines(read(disk(server) + "/var/lib/packages"));
+  for (std::string line; std::getline(lines, line);) all.push_back(line);
+  return all;
+}
+
+std::string Machines::logs() {
+  std::vector<std::int64_t> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [server, machine] : machines_) all.push_back(server);
+  }
+  std::string text;
+  for (const auto server : all) {
+    text += "---- machine " + std::to_string(server) + "\n" + read(folder_ / ("console-" + std::to_string(server)));
+    for (const char* file : {"network.log", "user-data.log", "docker.log", "image.log", "gantry-agent.log"}) {
+      const std::string log = read(disk(server) + "/var/log/" + file);
+      if (!log.empty()) text += std::string(file) + ":\n" + log.substr(log.size() > 4000 ? log.size() - 4000 : 0);
+    }
+  }
+  return text;
+}
+
+}  // namespace gantry::process
