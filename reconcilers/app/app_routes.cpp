@@ -1,6 +1,7 @@
 // The routes' part of an App's attempt: seen before the instances (what serves decides what may stop), planned before
 // them (who is taken off the routes goes off first), reported with them.
 #include <algorithm>
+#include <set>
 
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
@@ -50,6 +51,18 @@ const providers::RouteCheck* check_of(const SeenAppRoutes& routes, const provide
   const auto at = std::ranges::find_if(
       routes.served.checks, [&](const auto& check) { return check.host == rule.host && check.path == rule.path; });
   return at == routes.served.checks.end() ? nullptr : &*at;
+}
+
+// Where requests leave this machine; what lies between is not encrypted by us.
+std::string over_the_network(const SeenAppRoutes& routes) {
+  std::set<std::string> addresses;
+  for (const auto& one : routes.served.upstreams) {
+    const std::string& address = one.upstream.address;
+    if (!address.starts_with("127.") && address != "::1" && address != "localhost") addresses.insert(address);
+  }
+  std::string words;
+  for (const auto& address : addresses) words += (words.empty() ? "" : ", ") + address;
+  return words;
 }
 
 Condition certificates(const SeenAppRoutes& routes) {
@@ -260,6 +273,8 @@ runtime::Condition AppReconciler::report_routes(const AppSeen& seen, runtime::Re
                     std::to_string(behind) + (behind == 1 ? " instance" : " instances");
     if (seen.rollout.draining > 0)
       ready.message += "; " + std::to_string(seen.rollout.draining) + " more finish their last requests";
+    if (const std::string there = over_the_network(routes); !there.empty())
+      ready.message += "; the way from here to " + there + " is not encrypted";
   }
   report.conditions.push_back(ready);
   return ready;
