@@ -9,20 +9,22 @@
 
 namespace gantry {
 
+// How far the wall clock is ahead of the monotonic one: what this machine sleeps is added to it.
+Duration wall_lead(const Reactor& reactor);
+inline constexpr Duration kLeastSleep = std::chrono::seconds(10);  // a shorter absence is none
+
 class WakeWatch {
  public:
   using OnWake = std::function<void(Duration slept)>;
   // Looks every `look`; a shorter absence than `least` is none.
   WakeWatch(Reactor& reactor, OnWake on_wake, Duration look = std::chrono::seconds(5),
-            Duration least = std::chrono::seconds(10));
+            Duration least = kLeastSleep);
   ~WakeWatch();
   WakeWatch(const WakeWatch&) = delete;
   WakeWatch& operator=(const WakeWatch&) = delete;
 
  private:
   void arm();
-  // How far the two clocks are apart.
-  Duration lead() const;
 
   Reactor& reactor_;
   OnWake on_wake_;

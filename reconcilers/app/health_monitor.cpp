@@ -3,18 +3,21 @@
 #include <algorithm>
 
 #include "controller/base/error.hpp"
+#include "controller/base/wake_watch.hpp"
 
 namespace gantry::reconcilers::app {
 
 struct HealthMonitor::Watched {
   Watched(Reactor& reactor, std::string owner, HealthCheck c)
-      : owner_uid(std::move(owner)), check(std::move(c)), changed(reactor), since(reactor.now()) {}
+      : owner_uid(std::move(owner)), check(std::move(c)), changed(reactor), since(reactor.now()), lead(wall_lead(reactor)) {}
   std::string owner_uid;
   HealthCheck check;
   Signal changed;  // the check is another one, or the asking ends
   Instant since;
   bool ended = false;
   bool answered = false;
+  Duration lead;  // of the wall clock, at the last answer
+  Instant lenient_until{};
   Health health;
 };
 
@@ -110,11 +113,20 @@ Task<> HealthMonitor::ask_for_ever(Reactor& reactor, Probe probe, OnChange on_ch
     providers::ProbeResult answer{.healthy = true, .status = 0, .message = {}};
     if (check.probe) answer = co_await probe(*check.probe);
     if (watched->ended) co_return;
+    const Duration slept = wall_lead(reactor) - std::exchange(watched->lead, wall_lead(reactor));
+    if (slept >= kLeastSleep || !answer.asked) watched->lenient_until = reactor.now() + check.period;
     // Its host could not be asked, and that says nothing about it: what was known stays, and no time runs out.
     if (!answer.asked) {
       const Instant asked = reactor.now();
       co_await watched->changed.wait_until(asked + check.period);
       if (!watched->health.ready) watched->since += reactor.now() - asked;
+      continue;
+    }
+
+    // Who was asleep, or away, has dead connections and cold caches for a moment: a failure straight afterwards is none.
+    if (!answer.healthy && watched->health.ready && reactor.now() < watched->lenient_until) {
+      watched->health.failures = 0;
+      co_await watched->changed.wait_until(watched->lenient_until);
       continue;
     }
 

@@ -1,4 +1,5 @@
-// Asks every instance of every App how it is, for as long as it lives: before it is Ready, and ever after.
+// Asks every instance of every App how it is, for as long as it lives: before it is Ready, and ever after. What it says
+// within one period after a sleep of this machine, or after its host was away, is not held against it.
 // One coroutine an instance, on the loop's reactor. Whoever wants to know is told when an answer changes.
 #pragma once
 

@@ -92,6 +92,27 @@ TEST_F(AppWorld, ARestartedControllerAdoptsWhatRuns) {
   EXPECT_EQ(machine.commands.size(), 2U) << "nothing was started anew";
 }
 
+TEST_F(AppWorld, WhatFailsStraightAfterASleepOfThisMachineDoesNotCount) {
+  const std::string strict = "  health: {tcpSocket: {port: http}, periodSeconds: 5, failureThreshold: 1}\n";
+  world.apply(hello("/one", 1) + strict);
+  until_ready(world);
+  world.advance(1min);
+  world.clock.sleep(8h);
+  machine.healthy = false;
+  world.advance(6s);  // asked once since
+  machine.healthy = true;
+  world.advance(1min);
+  EXPECT_EQ(machine.commands.size(), 1U) << "nobody was restarted";
+  EXPECT_EQ(world.condition("App/hello", "Ready"), "True");
+  // What is still wrong one period later is wrong.
+  world.clock.sleep(8h);
+  machine.healthy = false;
+  world.advance(12s);
+  machine.healthy = true;
+  world.advance(1min);
+  EXPECT_EQ(machine.commands.size(), 2U);
+}
+
 TEST_F(AppWorld, TheEvidenceIsOfTheTryThatHasSomethingToTell) {
   world.apply(hello("/one", 1));
   until_ready(world);

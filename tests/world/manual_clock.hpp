@@ -14,6 +14,8 @@ class ManualClock final : public Clock {
   TimerId call_at(Reactor& reactor, Instant when, std::move_only_function<void()> fn) override;
   void cancel(TimerId id) override;
 
+  // The machine slept: the wall clock has gone on, and nothing else has.
+  void sleep(Duration duration) { wall_ += duration; }
   // Moves on and posts what is due, instant by instant; settle() runs after each and must run what was posted.
   void advance(Duration duration, const std::function<void()>& settle);
   std::size_t timers() const { return timers_.size(); }
