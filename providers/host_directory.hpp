@@ -54,6 +54,9 @@ class HostDirectory {
   virtual std::shared_ptr<WorkloadHost> find_host(const std::string& server) const = 0;
   // Its GET /health: capacity, usage, ... Throws Error.
   virtual Task<json::Value> health(std::string server) = 0;
+  // Whether it may fall asleep while something runs on it: {"wanted", "held", "problem"}, as its health says it. Throws
+  // Error.
+  virtual Task<json::Value> keep_awake(std::string server, bool keep) = 0;
   // Called when a contact was made or lost.
   virtual void on_contact(std::function<void(const std::string& server)> callback) = 0;
 };

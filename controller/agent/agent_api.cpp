@@ -51,6 +51,7 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"GET", "/version", &AgentApi::ping},
       {"GET", "/events", &AgentApi::events},
       {"POST", "/key", &AgentApi::rotate_key},
+      {"POST", "/awake", &AgentApi::keep_awake},
       {"GET", "/containers", &AgentApi::list},
       {"POST", "/containers/run", &AgentApi::run},
       {"GET", "/containers/*", &AgentApi::show},
@@ -189,6 +190,7 @@ Task<api::HttpResponse> AgentApi::health(Call) {
                                              {"memoryBytes", machine.memory_bytes_used},
                                              {"diskBytes", machine.disk_bytes_used}}},
                       {"instances", json::Object{{"running", running}, {"exited", exited}}},
+                      {"awake", parts_.awake.about()},
                       {"lastUpgrade", upgrade},
                       {"channels", static_cast<std::int64_t>(parts_.channels.size())},
                       {"keysAccepted", static_cast<std::int64_t>(parts_.keys.accepted())}});
@@ -210,6 +212,15 @@ Task<api::HttpResponse> AgentApi::rotate_key(Call call) {
   parts_.keys.rotate(key, overlap);  // on our own thread, so that no call is judged by half a change
   kLog.info("the key was rotated", {{"overlap", human_duration(overlap)}, {"accepted", parts_.keys.accepted()}});
   co_return answered({{"accepted", static_cast<std::int64_t>(parts_.keys.accepted())}});
+}
+
+// For as long as something runs here; whoever wants it asks again after a restart of ours.
+Task<api::HttpResponse> AgentApi::keep_awake(Call call) {
+  const json::Value body = call.body();
+  const json::Value* keep = body.find("keep");
+  if (!keep || !keep->is_bool()) throw Error(ErrorCode::BadRequest, "keep: true or false is expected");
+  co_await parts_.awake.want(keep->as_bool());
+  co_return answered({{"awake", parts_.awake.about()}});
 }
 
 }  // namespace gantry::agent

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/agent/agent_keys.hpp"
+#include "controller/agent/awake.hpp"
 #include "controller/agent/channels.hpp"
 #include "controller/api/handler.hpp"
 #include "controller/base/blocking.hpp"
@@ -32,6 +33,7 @@ class AgentApi final : public api::Handler {
     providers::local::CodeStore& code;
     providers::Builder& builder;
     providers::ImageCarrier& images;
+    Awake& awake;
     std::string data_dir;
     std::string docker_socket;
     std::string version;
@@ -54,6 +56,7 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> health(Call call);
   Task<api::HttpResponse> events(Call call);
   Task<api::HttpResponse> rotate_key(Call call);
+  Task<api::HttpResponse> keep_awake(Call call);
 
   Task<api::HttpResponse> list(Call call);
   Task<api::HttpResponse> show(Call call);

@@ -74,6 +74,7 @@ struct AgentProcess::House {
   std::unique_ptr<providers::local::LocalHost> host;
   providers::local::CodeStore code{reactor, pool, options.data_dir};
   std::unique_ptr<providers::local::Workshop> workshop;
+  std::unique_ptr<Awake> awake;
   std::unique_ptr<Channels> channels;
   std::unique_ptr<AgentApi> api;
   std::unique_ptr<api::http::Server> server;
@@ -95,6 +96,7 @@ AgentProcess::House::House(AgentOptions given)
 }
 
 void AgentProcess::House::serve() {
+  awake = std::make_unique<Awake>(reactor, pool, *host, std::make_unique<providers::local::SleepInhibitor>());
   channels = std::make_unique<Channels>(reactor, *host, system_random(), options.version);
   api = std::make_unique<AgentApi>(AgentApi::Parts{.reactor = reactor,
                                                    .blocking = pool,
@@ -104,6 +106,7 @@ void AgentProcess::House::serve() {
                                                    .code = code,
                                                    .builder = *workshop,
                                                    .images = *workshop,
+                                                   .awake = *awake,
                                                    .data_dir = options.data_dir,
                                                    .docker_socket = options.docker_socket,
                                                    .version = options.version,
@@ -170,6 +173,7 @@ Task<> AgentProcess::House::live() {
 Task<> AgentProcess::House::end() {
   log.info("ending: requests under way are finished, instances go on");
   if (server) co_await server->shutdown(options.shutdown_grace);
+  if (awake) co_await awake->close();
   if (workshop) co_await workshop->close();
   if (opened) co_await host->close();
   reactor.stop();

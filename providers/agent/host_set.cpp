@@ -65,6 +65,10 @@ Task<json::Value> HostSet::ask(std::string server, std::string path, json::Value
   co_return co_await get(server)->ask(std::move(path), std::move(body), limit);
 }
 
+Task<json::Value> HostSet::keep_awake(std::string server, bool keep) {
+  co_return co_await get(server)->keep_awake(keep);
+}
+
 void HostSet::on_contact(std::function<void(const std::string&)> callback) {
   contact_listeners_.push_back(std::move(callback));
 }

@@ -56,6 +56,7 @@ class HostSet final : public WorkloadHost, public HostDirectory {
   std::optional<AgentContact> contact(const std::string& server) const override;
   std::shared_ptr<WorkloadHost> find_host(const std::string& server) const override;
   Task<json::Value> health(std::string server) override;
+  Task<json::Value> keep_awake(std::string server, bool keep) override;
   void on_contact(std::function<void(const std::string& server)> callback) override;
 
  private:

@@ -310,6 +310,13 @@ Task<json::Value> RemoteHost::ask(std::string path, json::Value body, Duration l
   co_return co_await call("POST", std::move(path), limit, std::move(body));
 }
 
+Task<json::Value> RemoteHost::keep_awake(bool keep) {
+  must_be_connected();
+  const json::Value answer = co_await call("POST", "/awake", options_.call, json::Object{{"keep", keep}});
+  const json::Value* awake = answer.find("awake");
+  co_return awake ? *awake : json::Value();
+}
+
 Task<ProbeResult> RemoteHost::probe(ProbeSpec spec) {
   std::string problem = contact_.problem;
   if (contact_.connected) {

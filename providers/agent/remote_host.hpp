@@ -65,6 +65,8 @@ class RemoteHost final : public WorkloadHost,
   void on_contact(std::function<void()> callback) { on_contact_ = std::move(callback); }
   Task<json::Value> health();
   Task<json::Value> ask(std::string path, json::Value body, Duration limit);
+  // What its GET /health says of it afterwards.
+  Task<json::Value> keep_awake(bool keep);
 
   // Begins the build, or says how it goes: as Builder::look(), but a failed one is thrown, with retry_after. The code
   // is sent when the agent does not have it.
@@ -72,7 +74,10 @@ class RemoteHost final : public WorkloadHost,
   // Of that owner, other than under that key (empty: all).
   Task<> end_builds(std::string owner_uid, std::string but_key);
   Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow);
+  // Removes there what nothing needs: code by digest, and as Builder::sweep().
+  Task<> prune(std::set<std::string> code, Needed needed, Duration younger, Duration unused);
   Task<bool> has_image(std::string image) override;
+  Task<std::string> pull_image(std::string reference) override { return ensure_image(std::move(reference)); }
   Task<std::unique_ptr<LogReader>> save_image(std::string image) override;
   Task<> load_image(std::function<Task<std::string>()> more) override;
   // Not asked while the agent does not answer: then nothing is known. Never throws.

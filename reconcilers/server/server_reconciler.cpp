@@ -76,6 +76,7 @@ Task<runtime::SeenPtr> ServerReconciler::observe(const runtime::Subject& subject
   const std::string name = name_of(subject);
   seen->contact = parts_.hosts.contact(name);
   if (seen->where == Where::Nowhere) co_return seen;
+  seen->keep_awake = spec_of(subject).bool_or("keepAwake", false);
   memory_of(subject);
   if (seen->where == Where::Local) {
     if (subject.meta().deleting) co_return seen;
@@ -199,6 +200,16 @@ void ServerReconciler::plan_contact(const runtime::Subject& subject, const Serve
     if (away < parts_.grace) plan.look_again = parts_.grace - away + std::chrono::milliseconds(100);
   } else {
     plan.look_again = parts_.look;
+    if (const json::Value awake = seen.awake(); awake.is_object() && awake.bool_or("wanted", false) != seen.keep_awake)
+      plan.actions.push_back({Verb::Run,
+                              "awake",
+                              name_of(subject),
+                              seen.keep_awake ? "spec.keepAwake: it must not fall asleep while something runs there"
+                                              : "spec.keepAwake is gone",
+                              {},
+                              {},
+                              false,
+                              {}});
   }
 }
 
@@ -206,7 +217,9 @@ Task<> ServerReconciler::act(const runtime::Subject& subject, const runtime::See
                              runtime::Notes& notes) {
   const auto& seen = static_cast<const ServerSeen&>(what);
   const std::string name = name_of(subject);
-  if (action.type != "contact") {
+  if (action.type == "awake") {
+    co_await keep_awake(subject, seen.keep_awake, notes);
+  } else if (action.type != "contact") {
     co_await act_on_cloud(subject, seen, action, notes);
   } else if (action.verb == Verb::Delete) {
     parts_.hosts.forget(name);
@@ -239,6 +252,7 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
 }
 
 void ServerReconciler::report_agent(const ServerSeen& seen, runtime::Report& report) const {
+  report_awake(seen, report);
   const auto both = [&](std::string status, std::string reason, std::string message) {
     report.conditions.push_back({"AgentReachable", status, reason, message});
     report.conditions.push_back({"Ready", status, reason, message});

@@ -76,6 +76,8 @@ class ServerReconciler final : public runtime::Reconciler {
   Task<providers::ServerOrder> order(const runtime::Subject& subject, const CloudView& view);
 
   void report_agent(const ServerSeen& seen, runtime::Report& report) const;
+  Task<> keep_awake(const runtime::Subject& subject, bool keep, runtime::Notes& notes);
+  static void report_awake(const ServerSeen& seen, runtime::Report& report);
   void report_cloud(const runtime::Subject& subject, const ServerSeen& seen, const runtime::Plan& plan,
                     runtime::Report& report) const;
 

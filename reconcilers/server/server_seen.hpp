@@ -77,6 +77,12 @@ struct ServerSeen final : runtime::Seen {
   bool kept = false;                  // the directory speaks to exactly that endpoint
   std::optional<providers::AgentContact> contact;
   json::Value health;
+  bool keep_awake = false;
+  // What the agent does about it; null: it is too old for that.
+  json::Value awake() const {
+    const json::Value* known = health.find("awake");
+    return known ? *known : json::Value();
+  }
   CloudView cloud;
 };
 

@@ -67,6 +67,8 @@ class AgentInProcess {
     machine_.await(workshop->open(host->id()));
     keys = std::make_unique<AgentKeys>(folder_ + "/agent.key", system_clock(), system_random());
     channels = std::make_unique<Channels>(machine_.reactor, *host, system_random(), "1.2.3", heartbeat);
+    awake = std::make_unique<Awake>(machine_.reactor, machine_.blocking, *host,
+                                    std::make_unique<providers::local::SleepInhibitor>(inhibitors));
     api_ = std::make_unique<AgentApi>(AgentApi::Parts{.reactor = machine_.reactor,
                                                       .blocking = machine_.blocking,
                                                       .host = *host,
@@ -75,6 +77,7 @@ class AgentInProcess {
                                                       .code = code_,
                                                       .builder = *workshop,
                                                       .images = *workshop,
+                                                      .awake = *awake,
                                                       .data_dir = folder_,
                                                       .docker_socket = docker_socket,
                                                       .version = "1.2.3"});
@@ -94,6 +97,8 @@ class AgentInProcess {
     server_.reset();
     lossy.reset();
     api_.reset();
+    machine_.await(awake->close());
+    awake.reset();
     channels.reset();
     machine_.await(workshop->close());
     workshop.reset();
@@ -118,8 +123,10 @@ class AgentInProcess {
 
   Duration heartbeat = std::chrono::milliseconds(100);
   std::string docker_socket = "/nowhere/docker.sock";
+  std::vector<std::string> inhibitors{"/nowhere/systemd-inhibit"};
   std::unique_ptr<LocalHost> host;
   std::unique_ptr<Workshop> workshop;
+  std::unique_ptr<Awake> awake;
   std::unique_ptr<AgentKeys> keys;
   std::unique_ptr<Channels> channels;
   std::unique_ptr<Lossy> lossy;

@@ -325,6 +325,31 @@ TEST_F(RemoteHostTest, BringsTheCodeOnceAndOnlyWhatItsDigestSays) {
   EXPECT_THAT(machine.error_of(host->start(spec)), HasSubstr("nothing was kept"));
 }
 
+TEST_F(RemoteHostTest, ItsHostIsKeptAwakeWhileSomethingRunsThere) {
+  agent.stop();
+  dir.write("inhibit", "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift; done\nexec \"$@\"\n", 0755);
+  agent.inhibitors = {dir / "inhibit"};
+  agent.start();
+  connect(agent.endpoint());
+  ASSERT_TRUE(reached());
+  const auto held = [&] { return machine.await(host->health()).find("awake")->bool_or("held", false); };
+  EXPECT_FALSE(machine.await(host->keep_awake(true)).bool_or("held", true)) << "nothing runs there";
+  machine.await(host->start(shell("exec sleep 1000")));
+  EXPECT_TRUE(machine.until(held));
+  machine.await(host->stop("web-1-0-0"));
+  EXPECT_TRUE(machine.until([&] { return !held(); }));
+  machine.await(host->start(shell("exec sleep 1000", "web-1-0-1")));
+  EXPECT_TRUE(machine.until(held));
+  EXPECT_FALSE(machine.await(host->keep_awake(false)).bool_or("held", true));
+}
+
+TEST_F(RemoteHostTest, ItsHostThatCannotBeKeptAwakeSaysWhy) {
+  connect(agent.endpoint());
+  ASSERT_TRUE(reached());
+  machine.await(host->start(shell("exec sleep 1000")));
+  EXPECT_THAT(machine.await(host->keep_awake(true)).string_or("problem"), HasSubstr("there is no /nowhere/systemd-inhibit"));
+}
+
 TEST_F(RemoteHostTest, ASetOfHostsIsOneHost) {
   Folder here_folder;
   LocalHost here(machine.reactor, machine.blocking,

@@ -25,9 +25,16 @@ struct AgentDirectory final : providers::HostDirectory {
   }
   std::shared_ptr<providers::WorkloadHost> find_host(const std::string&) const override { return nullptr; }
   Task<json::Value> health(std::string) override {
-    co_return json::Object{
+    json::Object said{
         {"capacity", json::Object{{"cpuMillis", 2000}, {"memoryBytes", 4LL << 30}, {"diskBytes", 80LL << 30}}},
         {"usage", json::Object{{"cpuMillis", 100}, {"memoryBytes", 1LL << 30}, {"diskBytes", 8LL << 30}}}};
+    if (awake) said.set("awake", *awake);
+    co_return said;
+  }
+  Task<json::Value> keep_awake(std::string, bool keep) override {
+    awake->set("wanted", keep);
+    awake->set("held", keep && json::Value(*awake).string_or("problem").empty());
+    co_return json::Value(*awake);
   }
   void on_contact(std::function<void(const std::string&)> callback) override { listener = std::move(callback); }
 
@@ -49,6 +56,7 @@ struct AgentDirectory final : providers::HostDirectory {
   std::map<std::string, providers::AgentEndpoint> endpoints;
   std::map<std::string, providers::AgentContact> contacts;
   std::function<void(const std::string&)> listener;
+  std::optional<json::Object> awake;  // absent: an agent that knows nothing of it
 };
 
 }  // namespace gantry::reconcilers

@@ -62,6 +62,31 @@ TEST_F(ServerWorld, KeepsTheContactWithTheControllersOwnKeyUnlessASecretSaysOthe
   EXPECT_EQ(hosts.endpoints["default/web-1"].ca, "");
 }
 
+TEST_F(ServerWorld, AHostThatMustNotSleepIsKeptAwakeAndSaysWhenItCannotBe) {
+  apply("{address: 10.0.0.5, keepAwake: true}");
+  hosts.reach(world);
+  EXPECT_EQ(state("SleepPrevented"), "False/HostMaySleep") << "its agent is too old for that";
+
+  hosts.awake = json::Object{{"wanted", false}, {"held", false}, {"problem", ""}};
+  world.advance(2min);
+  EXPECT_EQ(state("SleepPrevented"), "True/Inhibited");
+  // The agent was restarted, and has forgotten it.
+  hosts.awake->set("wanted", false);
+  world.advance(2min);
+  EXPECT_TRUE(hosts.awake->find("wanted")->as_bool());
+
+  hosts.awake = json::Object{{"wanted", false}, {"held", false}, {"problem", "Access denied"}};
+  world.advance(2min);
+  EXPECT_EQ(state("SleepPrevented"), "False/HostMaySleep");
+  EXPECT_THAT(world.message("Server/web-1", "SleepPrevented"), HasSubstr("Access denied"));
+  EXPECT_EQ(state("Ready"), "True/AgentAnswers") << "it serves all the same";
+
+  apply("{address: 10.0.0.5, keepAwake: false}");
+  world.advance(2min);
+  EXPECT_FALSE(hosts.awake->find("wanted")->as_bool());
+  EXPECT_EQ(state("SleepPrevented"), "/");
+}
+
 TEST_F(ServerWorld, SilenceIsUnknownForTenMinutesAndThenAbsence) {
   apply("{address: 10.0.0.5}");
   hosts.reach(world);
