@@ -63,6 +63,12 @@ struct BuildState {
   std::optional<Duration> retry_in;  // Failed: when it is Absent again
 };
 
+// What Apps and their Releases may still ask for.
+struct Needed {
+  std::set<std::string> keys;    // of builds
+  std::set<std::string> images;  // digests and references of what was pulled
+};
+
 class Builder {
  public:
   virtual ~Builder() = default;
@@ -80,8 +86,9 @@ class Builder {
   virtual void forget(const std::string& key) = 0;
   // What the owner's newest build wrote. Error(NotFound) when there is none.
   virtual Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow) = 0;
-  // Removes what was made under other keys, and longer ago than that.
-  virtual Task<> sweep(std::set<std::string> keys, Duration younger) = 0;
+  // Removes what was made under other keys, and longer ago than that; and images that were brought for Apps, and layers
+  // that failed builds have left, once nothing has needed them for `unused`.
+  virtual Task<> sweep(Needed needed, Duration younger, Duration unused) = 0;
 
   using OnChange = std::function<void(const std::string& owner_uid)>;
   virtual void on_change(OnChange callback) = 0;
@@ -92,6 +99,8 @@ class ImageCarrier {
  public:
   virtual ~ImageCarrier() = default;
   virtual Task<bool> has_image(std::string image) = 0;
+  // As WorkloadHost::ensure_image(); remembered, so that it can go again.
+  virtual Task<std::string> pull_image(std::string reference) = 0;
   // Pieces of a tar; LogReader for its next() and close(). Error(NotFound): there is no such image.
   virtual Task<std::unique_ptr<LogReader>> save_image(std::string image) = 0;
   // `more` gives the pieces; empty: the end. Afterwards the image is here under the same digest. Error(Invalid) when

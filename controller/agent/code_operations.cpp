@@ -1,5 +1,7 @@
 // The operations on code: it comes as an archive or from git, and lies in the host's own store by the digest of its
 // content, where instances are started from it.
+#include <filesystem>
+
 #include "controller/agent/agent_call.hpp"
 #include "controller/agent/upload.hpp"
 #include "controller/base/digest.hpp"
@@ -41,6 +43,24 @@ std::string below(const std::string& path) {
     at = end + 1;
   }
   return clean;
+}
+
+// The first folder below `above` on the way to `path`; empty when it is not below it.
+std::string next_below(const std::string& above, const std::string& path) {
+  if (!path.starts_with(above + "/")) return {};
+  const std::size_t begin = above.size() + 1;
+  return path.substr(begin, path.find('/', begin) - begin);
+}
+
+// Where those processes work. Blocks.
+std::vector<std::string> working_directories(const std::vector<std::int64_t>& pids) {
+  std::vector<std::string> found;
+  for (const auto pid : pids) {
+    std::error_code gone;
+    const auto path = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd", gone);
+    if (!gone) found.push_back(path.string());
+  }
+  return found;
 }
 
 }  // namespace
@@ -111,15 +131,43 @@ Task<api::HttpResponse> AgentApi::git_clone(Call call) {
   co_return answered({{"commit", commit}, {"digest", digest}});
 }
 
-// Code that the caller does not name, and images that no container uses.
+// What the caller does not name and is older than they say: code, builds, and images that were brought for Apps. Besides,
+// for people: images that no container uses, whoever brought them.
 Task<api::HttpResponse> AgentApi::prune(Call call) {
   const json::Value body = call.body();
   json::Object done;
-  if (const json::Value* keep = body.find("keepCode")) {
+  const auto names = [&](std::string_view field) {
     std::set<std::string> kept;
-    for (const auto& each : keep->as_array()) kept.insert(each.as_string());
-    co_await parts_.code.keep_only(kept);
+    const json::Value* list = body.find(field);
+    for (const auto& each : list ? list->as_array() : json::Array()) kept.insert(each.as_string());
+    return kept;
+  };
+  const auto seconds = [&](std::string_view field) { return std::chrono::seconds(std::max<std::int64_t>(0, body.int_or(field, 0))); };
+  // Whoever started it, what runs keeps what it runs from.
+  std::vector<std::int64_t> pids;
+  for (const auto& one : co_await parts_.host.list("")) {
+    if (one.pid > 0) pids.push_back(one.pid);
+  }
+  std::set<std::string> code_in_use;
+  std::set<std::string> builds_in_use;
+  const auto paths = co_await parts_.blocking.run(parts_.reactor, [pids] { return working_directories(pids); });
+  const std::string root = co_await parts_.blocking.run(
+      parts_.reactor, [folder = parts_.data_dir] { return std::filesystem::weakly_canonical(folder).string(); });
+  for (const auto& path : paths) {
+    if (const auto code = next_below(root + "/releases", path); !code.empty()) code_in_use.insert("sha256:" + code);
+    if (const auto key = next_below(root + "/builds", path); !key.empty()) builds_in_use.insert(key);
+  }
+  if (body.find("keepCode")) {
+    auto kept = names("keepCode");
+    kept.merge(code_in_use);
     done.set("code", "all but " + std::to_string(kept.size()));
+    co_await parts_.code.keep_only(kept, seconds("youngerSeconds"));
+  }
+  if (body.find("keepBuilds")) {
+    providers::Needed needed{names("keepBuilds"), names("keepImages")};
+    needed.keys.merge(builds_in_use);
+    done.set("builds", "all but " + std::to_string(needed.keys.size()));
+    co_await parts_.builder.sweep(needed, seconds("youngerSeconds"), seconds("unusedSeconds"));
   }
   if (const std::string images = body.string_or("images"); !images.empty()) {
     if (images != "dangling" && images != "unused")
@@ -132,7 +180,7 @@ Task<api::HttpResponse> AgentApi::prune(Call call) {
     done.set("imageBytes", answer.int_or("SpaceReclaimed", 0));
   }
   if (done.empty())
-    throw Error(ErrorCode::BadRequest, R"(what should go? {"images": "dangling"}, {"keepCode": ["sha256:..."]})");
+    throw Error(ErrorCode::BadRequest, R"(what should go? {"images": "dangling"}, {"keepCode": ["sha256:..."]}, {"keepBuilds": []})");
   kLog.info("pruned", {{"done", json::dump(json::Value(done))}});
   co_return answered(std::move(done));
 }

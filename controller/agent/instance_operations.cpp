@@ -152,7 +152,7 @@ Task<api::HttpResponse> AgentApi::probe(Call call) {
 Task<api::HttpResponse> AgentApi::pull(Call call) {
   const std::string image = call.body().string_or("image");
   if (image.empty()) throw Error(ErrorCode::BadRequest, "image: which one? {\"image\": \"nginx:1.27\"}");
-  co_return answered({{"image", image}, {"digest", co_await parts_.host.ensure_image(image)}});
+  co_return answered({{"image", image}, {"digest", co_await parts_.images.pull_image(image)}});
 }
 
 }  // namespace gantry::agent

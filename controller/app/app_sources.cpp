@@ -15,9 +15,12 @@ constexpr Duration kYoung = std::chrono::hours(1);
 }  // namespace
 
 AppSources::AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
-                       providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket)
+                       providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket,
+                       Duration unused_images)
     : loop_(loop),
       client_(client),
+      hosts_(hosts),
+      unused_images_(unused_images),
       sources_(loop, blocking, data_dir),
       uploads_(loop, blocking, sources_, files::join(data_dir, "uploads")),
       workshop_(loop, blocking, host, {.folder = data_dir, .docker_socket = std::move(docker_socket), .host_id = {}}),
@@ -54,24 +57,41 @@ Task<> AppSources::sweep_for_ever(Gate::Pass) {
 
 Task<> AppSources::sweep() {
   std::set<std::string> digests;
-  std::set<std::string> keys;
+  providers::Needed needed;
   const auto text_at = [](const json::Value& object, std::initializer_list<std::string_view> path) {
     const json::Value* value = object.at(path);
     return value && value->is_string() ? value->as_string() : std::string();
   };
   for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "releases"), {})).items) {
     const json::Value release = object->decode();
-    // An image's digest names no code; asking the store to keep it would be an error.
     const std::string digest = text_at(release, {"spec", "sourceDigest"});
-    if (digest.starts_with("sha256:") && !release.at({"spec", "source", "image"})) digests.insert(digest);
-    keys.insert(text_at(release, {"spec", "buildKey"}));
+    // An image's digest names no code; asking the store to keep it would be an error.
+    if (release.at({"spec", "source", "image"})) {
+      needed.images.insert(digest);
+    } else if (digest.starts_with("sha256:")) {
+      digests.insert(digest);
+    }
+    needed.keys.insert(text_at(release, {"spec", "buildKey"}));
   }
-  for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "apps"), {})).items)
-    digests.insert(text_at(object->decode(), {"spec", "source", "code", "upload"}));
+  for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "apps"), {})).items) {
+    const json::Value app = object->decode();
+    digests.insert(text_at(app, {"spec", "source", "code", "upload"}));
+    needed.images.insert(text_at(app, {"spec", "source", "image", "ref"}));
+  }
   digests.erase("");
-  keys.erase("");
-  co_await sources_.keep_only(std::move(digests), kYoung);
-  co_await builds_.sweep(std::move(keys), kYoung);
+  needed.keys.erase("");
+  needed.images.erase("");
+  co_await sources_.keep_only(digests, kYoung);
+  co_await builds_.sweep(needed, kYoung, unused_images_);
+  for (const auto& host : hosts_.connected()) {
+    std::optional<Error> failure;
+    try {
+      co_await host->prune(digests, needed, kYoung, unused_images_);
+    } catch (const Error& error) {  // tidy: the next round sees to it
+      failure = error;
+    }
+    if (failure) log::Logger("sources").warn("a Server could not be swept", {{"error", failure->message()}});
+  }
 }
 
 }  // namespace gantry::app

@@ -17,9 +17,11 @@ namespace gantry::app {
 
 class AppSources {
  public:
-  // host: this machine, where build commands run. hosts: all of them.
+  // host: this machine, where build commands run. hosts: all of them. unused_images: how long what was pulled for Apps
+  // stays without being needed.
   AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
-             providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket);
+             providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket,
+             Duration unused_images);
 
   // After the host was opened. host_id: what it marks its containers with.
   Task<> open(std::string host_id);
@@ -37,6 +39,8 @@ class AppSources {
 
   Reactor& loop_;
   api::Client& client_;
+  providers::agent::HostSet& hosts_;
+  Duration unused_images_;
   providers::source::SourceStore sources_;
   providers::source::UploadStore uploads_;
   providers::local::Workshop workshop_;

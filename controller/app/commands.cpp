@@ -97,6 +97,10 @@ Command controller_command() {
             .value = "PATH",
             .help = "the Docker Engine's socket",
             .otherwise = "/var/run/docker.sock"},
+           {.name = "unused-images",
+            .value = "TIME",
+            .help = "how long images that were pulled for Apps, and layers of failed builds, stay when nothing needs them",
+            .otherwise = "24h"},
            {.name = "reserve-memory",
             .value = "SIZE",
             .help = "of this machine, not for Apps' limits: 512Mi; else a tenth",
@@ -148,6 +152,7 @@ Command controller_command() {
         options.read_only = flags.on("read-only");
         options.open_metrics = flags.on("open-metrics");
         options.docker_socket = flags.text("docker-socket");
+        options.unused_images = flags.duration("unused-images").value_or(options.unused_images);
         options.reserve_cpu = flags.text("reserve-cpu");
         options.reserve_memory = flags.text("reserve-memory");
         options.http_port = port_of(flags, "http-port");

@@ -172,7 +172,7 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_directory = options.acme_directory,
                                              .acme_trusted_ca_file = options.acme_ca});
   code = std::make_unique<AppSources>(loop, pool, *client, *host, *hosts, options.data_dir,
-                                      options.docker_socket);
+                                      options.docker_socket, options.unused_images);
   hosts->carry_images_from(code->images());
   uploads = std::make_unique<UploadRoutes>(*admin, *api, front, loop, code->uploads());
   agent_archive = std::make_unique<AgentArchive>(

@@ -22,6 +22,7 @@ struct ControllerOptions {
   bool read_only = false;
   bool open_metrics = false;  // /metrics without credentials
   std::string docker_socket = "/var/run/docker.sock";
+  Duration unused_images = std::chrono::hours(24);  // then what was pulled for Apps goes
   std::string reserve_cpu;     // of this machine, not for Apps: "100m"; empty: a tenth
   std::string reserve_memory;  // "512Mi"
   int http_port = 80;  // where the proxy listens

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/base/parallel.hpp"
+#include "providers/build/begun.hpp"
 #include "providers/build/retry.hpp"
 
 namespace gantry::providers::agent {
@@ -98,14 +99,7 @@ Task<> BuildSet::begin(BuildSpec spec) {
   job->ask = spec.ask;
   job->cancelled = false;
   job->in_folders = spec.kind == BuildSpec::Kind::Folder;
-  job->state = {.phase = BuildState::Phase::Running,
-                .key = key_of(spec),
-                .image = {},
-                .folder = {},
-                .message = spec.kind == BuildSpec::Kind::Pull ? "pulling " + spec.reference : "building",
-                .began = reactor_.clock().wall(),
-                .ended = {},
-                .retry_in = {}};
+  job->state = build::begun(spec, reactor_.clock().wall());
   reactor_.spawn(work(job, std::move(spec), std::move(pass)));
 }
 
@@ -270,11 +264,11 @@ Task<std::unique_ptr<LogReader>> BuildSet::build_log(std::string owner_uid, bool
   throw *absent;
 }
 
-Task<> BuildSet::sweep(std::set<std::string> keys, Duration younger) {
+Task<> BuildSet::sweep(Needed needed, Duration younger, Duration unused) {
   std::erase_if(jobs_, [&](const auto& entry) {
     return !entry.second->running() && reactor_.now() - entry.second->ended > younger;
   });
-  co_await here_.sweep(std::move(keys), younger);
+  co_await here_.sweep(std::move(needed), younger, unused);
 }
 
 }  // namespace gantry::providers::agent

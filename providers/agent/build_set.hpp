@@ -33,7 +33,7 @@ class BuildSet final : public Builder {
   void keep_only_build(const std::string& owner_uid, const std::string& key) override;
   void forget(const std::string& key) override;
   Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow) override;
-  Task<> sweep(std::set<std::string> keys, Duration younger) override;
+  Task<> sweep(Needed needed, Duration younger, Duration unused) override;
   void on_change(OnChange callback) override;
 
  private:

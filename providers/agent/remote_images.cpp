@@ -42,6 +42,18 @@ Task<std::unique_ptr<LogReader>> RemoteHost::build_log(std::string owner_uid, bo
   co_return co_await open_log("/build/log?owner=" + percent_encode(owner_uid) + (follow ? "&follow" : ""));
 }
 
+Task<> RemoteHost::prune(std::set<std::string> code, Needed needed, Duration younger, Duration unused) {
+  must_be_connected();
+  const auto list = [](const std::set<std::string>& all) { return json::Array(all.begin(), all.end()); };
+  const auto seconds = [](Duration time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); };
+  co_await call("POST", "/prune", options_.pull,
+                json::Object{{"keepCode", list(code)},
+                             {"keepBuilds", list(needed.keys)},
+                             {"keepImages", list(needed.images)},
+                             {"youngerSeconds", seconds(younger)},
+                             {"unusedSeconds", seconds(unused)}});
+}
+
 // ---- Images.
 
 Task<std::string> RemoteHost::ensure_image(std::string reference) {

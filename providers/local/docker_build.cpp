@@ -9,10 +9,19 @@ namespace gantry::providers::local {
 namespace {
 
 constexpr std::string_view kGenerated = ".gantry.Dockerfile";
+constexpr std::string_view kLayer = " ---> ";  // and an id
+constexpr std::string_view kRunning = " ---> Running in ";
 constexpr int kLooks = 3;
 constexpr Duration kLookPause = std::chrono::milliseconds(300);
 constexpr Duration kPingLimit = std::chrono::seconds(5);
 constexpr Duration kContextLimit = std::chrono::minutes(10);  // to send the code
+
+std::string id_after(std::string_view words, std::string_view text) {
+  if (!text.starts_with(words)) return {};
+  text.remove_prefix(words.size());
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos ? std::string(text) : std::string();
+}
 
 std::string build_path(const BuildSpec& spec, const std::string& key, const std::string& host_id,
                        const std::string& dockerfile) {
@@ -87,7 +96,7 @@ Task<std::string> DockerBuild::run(const BuildSpec& spec, std::string key, std::
     }
   }
   const std::string cause = failure ? failure->message() : error_;
-  const bool cut_off = failure || (!error_.empty() && !broken && !full);
+  const bool cut_off = traces_.cut_off = failure || (!error_.empty() && !broken && !full);
   if (cut_off && co_await docker_is_gone())
     throw Error(ErrorCode::Unavailable, doing + ": the Docker daemon stopped in the middle of the build (" + cause +
                                             "); it is built anew once Docker answers again");
@@ -128,7 +137,13 @@ Task<> DockerBuild::follow(const BuildSpec&) {
 void DockerBuild::take(const std::string& line) {
   if (line.find_first_not_of(" \r\n") == std::string::npos) return;
   const json::Value report = json::parse(line);
-  log_.add(report.string_or("stream"));
+  const std::string text = report.string_or("stream");
+  log_.add(text);
+  if (std::string container = id_after(kRunning, text); !container.empty())
+    traces_.containers.push_back(std::move(container));
+  if (std::string layer = id_after(kLayer, text); !layer.empty()) traces_.layers.push_back(std::move(layer));
+  if (text.starts_with("Step ") && text.find(" : ") != std::string::npos)
+    traces_.step = text.substr(text.find(" : ") + 3, text.find('\n') - text.find(" : ") - 3);
   if (const std::string status = report.string_or("status"); !status.empty() && !report.find("progressDetail"))
     log_.add(status + "\n");
   if (const std::string error = report.string_or("error"); !error.empty()) {

@@ -20,6 +20,14 @@ class DockerBuild {
   // Unavailable: Docker went away, or its disk is full.
   Task<std::string> run(const BuildSpec& spec, std::string key, std::string host_id);
   void cancel();
+  // What Docker has told of itself on the way; of use when the build fails.
+  struct Traces {
+    std::vector<std::string> containers;  // that its commands ran in
+    std::vector<std::string> layers;      // images, oldest first: bases, layers of earlier builds, and its own
+    std::string step;                     // the last one that was begun: "RUN make"
+    bool cut_off = false;                 // Docker did not end it by itself
+  };
+  const Traces& traces() const { return traces_; }
 
  private:
   Task<bool> docker_is_gone();
@@ -31,6 +39,7 @@ class DockerBuild {
   DockerEngine& engine_;
   BuildLog& log_;
   std::unique_ptr<http::ResponseStream> stream_;
+  Traces traces_;
   std::string error_;
   std::int64_t exit_code_ = 0;  // of the command that failed
   bool cancelled_ = false;

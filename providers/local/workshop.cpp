@@ -6,6 +6,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/files.hpp"
 #include "controller/base/json.hpp"
+#include "providers/build/begun.hpp"
 #include "providers/local/docker_image.hpp"
 #include "providers/local/posix.hpp"
 
@@ -24,6 +25,7 @@ Workshop::Workshop(Reactor& reactor, Blocking& blocking, WorkloadHost& host, Opt
       host_(host),
       options_(std::move(options)),
       engine_(reactor, options_.docker_socket),
+      ledger_(reactor, blocking, options_.folder + "/images.json"),
       turn_(reactor),
       exits_(reactor),
       gate_(reactor) {
@@ -45,6 +47,7 @@ Task<> Workshop::open(std::string host_id) {
     }
     return results;
   });
+  co_await ledger_.open();
   // A build command of an earlier process: nobody waits for it any more.
   for (const auto& one : co_await host_.list("")) {
     if (one.owner_uid.starts_with("build:")) reactor_.spawn(end_leftover(one.owner_uid, one.id, gate_.enter()));
@@ -201,14 +204,7 @@ Task<> Workshop::begin(BuildSpec spec) {
   job->owner_uid = spec.owner_uid;
   job->ask = spec.ask;
   job->cancelled = false;
-  job->state = {.phase = BuildState::Phase::Running,
-                .key = key,
-                .image = {},
-                .folder = {},
-                .message = spec.kind == BuildSpec::Kind::Pull ? "pulling " + spec.reference : "building",
-                .began = reactor_.clock().wall(),
-                .ended = {},
-                .retry_in = {}};
+  job->state = build::begun(spec, reactor_.clock().wall());
   reactor_.spawn(work(job, std::move(spec), std::move(pass)));
 }
 
@@ -260,7 +256,7 @@ void Workshop::fail(const JobPtr& job, const Error& error) {
 
 Task<> Workshop::make(JobPtr job, const BuildSpec& spec) {
   if (spec.kind == BuildSpec::Kind::Pull) {
-    job->state.image = co_await ensure_image(engine_, spec.reference);
+    job->state.image = co_await pull_image(spec.reference);
     co_return;
   }
   co_await blocking_.run(reactor_, [place = place_of(job->state.key)] {
@@ -271,6 +267,7 @@ Task<> Workshop::make(JobPtr job, const BuildSpec& spec) {
     co_await make_folder(job, spec);
   } else {
     BuildLog log(reactor_, blocking_, place_of(job->state.key) + "/log");
+    co_await remove_leftovers();
     DockerBuild docker(reactor_, blocking_, engine_, log);
     job->docker = &docker;
     std::exception_ptr failure;
@@ -282,7 +279,12 @@ Task<> Workshop::make(JobPtr job, const BuildSpec& spec) {
     }
     job->docker = nullptr;
     co_await log.flush();
-    if (failure) std::rethrow_exception(failure);
+    if (failure) {
+      leftovers_.push_back({docker.traces(), job->state.began});
+      if (!closing_) co_await remove_leftovers();
+      co_await keep_account(docker.traces().layers, job->state.began);
+      std::rethrow_exception(failure);
+    }
   }
   co_await write_down(job);
 }

@@ -17,6 +17,7 @@
 #include "providers/local/build_log.hpp"
 #include "providers/local/docker_build.hpp"
 #include "providers/local/docker_engine.hpp"
+#include "providers/local/image_ledger.hpp"
 
 namespace gantry::providers::local {
 
@@ -43,10 +44,11 @@ class Workshop final : public Builder, public ImageCarrier {
   void keep_only_build(const std::string& owner_uid, const std::string& key) override;
   void forget(const std::string& key) override;
   Task<std::unique_ptr<LogReader>> build_log(std::string owner_uid, bool follow) override;
-  Task<> sweep(std::set<std::string> keys, Duration younger) override;
+  Task<> sweep(Needed needed, Duration younger, Duration unused) override;
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
   Task<bool> has_image(std::string image) override;
+  Task<std::string> pull_image(std::string reference) override;
   Task<std::unique_ptr<LogReader>> save_image(std::string image) override;
   Task<> load_image(std::function<Task<std::string>()> more) override;
 
@@ -61,6 +63,12 @@ class Workshop final : public Builder, public ImageCarrier {
   Task<> make_folder(JobPtr job, const BuildSpec& spec);
   Task<Instance> wait_for(std::string owner, std::string id, Instant deadline, JobPtr job);
   Task<> write_down(JobPtr job);
+  // Containers of builds that failed; what cannot be removed now is tried again before the next build and by the sweep.
+  Task<> remove_leftovers();
+  Task<> remove_container(std::string id);
+  Task<> remove_untold(DockerBuild::Traces traces, WallTime began);
+  // Of the images that a failed build spoke of those that it made.
+  Task<> keep_account(std::vector<std::string> layers, WallTime began);
   Task<> end_leftover(std::string owner, std::string id, Gate::Pass pass);
   JobPtr newest_of(const std::string& owner_uid) const;
   class LogOfBuild;
@@ -72,6 +80,8 @@ class Workshop final : public Builder, public ImageCarrier {
   WorkloadHost& host_;
   Options options_;
   DockerEngine engine_;
+  ImageLedger ledger_;
+  std::vector<std::pair<DockerBuild::Traces, WallTime>> leftovers_;  // and when that build began
   std::map<std::string, JobPtr> jobs_;  // by key
   std::vector<OnChange> listeners_;
   bool building_ = false;

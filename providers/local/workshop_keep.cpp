@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kPiece = 64 << 10;
 constexpr Duration kGlance = std::chrono::milliseconds(200);
 constexpr Duration kLoadLimit = std::chrono::minutes(30);
+constexpr Duration kClocksDiffer = std::chrono::seconds(1);  // times without fractions
 constexpr Duration kCacheKept = std::chrono::hours(24 * 7);
 
 std::string read_piece(const std::string& path, std::int64_t offset) {
@@ -27,6 +28,23 @@ std::string read_piece(const std::string& path, std::int64_t offset) {
   const auto got = ::pread(file.get(), piece.data(), piece.size(), offset);
   piece.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return piece;
+}
+
+// Docker says a JSON document a line: {"stream":"Loaded image: gantry.local/prod/web:abc\n"}.
+std::vector<std::string> loaded_images(std::string_view said) {
+  constexpr std::string_view kLoaded = "Loaded image: ";
+  std::vector<std::string> names;
+  http::LineSplitter lines;
+  lines.feed(said);
+  const auto take = [&](std::string_view line) {
+    if (line.find(kLoaded) == std::string_view::npos) return;
+    const std::string text = json::parse(line).string_or("stream");
+    if (!text.starts_with(kLoaded)) return;
+    names.push_back(text.substr(kLoaded.size(), text.find('\n') - kLoaded.size()));
+  };
+  while (const auto line = lines.next()) take(*line);
+  take(lines.rest());
+  return names;
 }
 
 class StreamReader final : public LogReader {
@@ -97,8 +115,68 @@ Task<std::unique_ptr<LogReader>> Workshop::build_log(std::string owner_uid, bool
 
 // ---------------------------------------------------------------- what goes
 
-Task<> Workshop::sweep(std::set<std::string> keys, Duration younger) {
+Task<> Workshop::keep_account(std::vector<std::string> layers, WallTime began) {
+  std::vector<std::string> made;
+  for (const auto& layer : layers) {
+    try {
+      const json::Value image = co_await engine_.call("looking at a layer", "GET", "/images/" + layer + "/json");
+      const json::Value* tags = image.find("RepoTags");
+      const bool named = tags && tags->is_array() && !tags->as_array().empty();
+      if (!named && parse_time(image.string_or("Created")) >= began - kClocksDiffer) made.push_back(image.string_or("Id"));
+    } catch (const Error&) {  // tidy: Docker is away, or the layer is: it stays, and costs room
+    }
+  }
+  if (!made.empty()) co_await ledger_.left_by_build(std::move(made));
+}
+
+// Docker's builder removes its containers itself, unless it is ended between making one and starting it.
+Task<> Workshop::remove_leftovers() {
+  for (auto all = std::exchange(leftovers_, {}); !all.empty(); all.pop_back()) {
+    bool done = false;
+    try {
+      for (const auto& container : all.back().first.containers) co_await remove_container(container);
+      if (all.back().first.cut_off) co_await remove_untold(all.back().first, all.back().second);
+      done = true;
+    } catch (const Error&) {  // Docker is away
+      done = false;
+    }
+    if (done) continue;
+    leftovers_.insert(leftovers_.end(), all.begin(), all.end());
+    break;
+  }
+}
+
+Task<> Workshop::remove_container(std::string id) {
+  std::optional<Error> failure;
+  try {
+    co_await engine_.call("removing what a build left", "DELETE", "/containers/" + id + "?force=1&v=1");
+  } catch (const Error& error) {
+    failure = error;
+  }
+  // NotFound is as it should be; in Conflict Docker removes it at this moment.
+  if (failure && failure->code() != ErrorCode::NotFound && failure->code() != ErrorCode::Conflict) throw *failure;
+}
+
+// One that Docker made and had no time to tell of: it was made during the build, from one of its images, for its last
+// step (or to change nothing but an image's words), and has never run or does not any more.
+Task<> Workshop::remove_untold(DockerBuild::Traces traces, WallTime began) {
+  const json::Value all = co_await engine_.call("looking for what a build left", "GET", "/containers/json?all=1");
+  const std::string command = traces.step.starts_with("RUN ") ? traces.step.substr(4) : "#(nop)";
+  for (const auto& one : all.as_array()) {
+    const std::string image = one.string_or("ImageID");
+    const bool of_build = std::ranges::any_of(
+        traces.layers, [&](const auto& layer) { return image.starts_with("sha256:" + layer); });
+    const WallTime created{std::chrono::seconds(one.int_or("Created", 0))};
+    const std::string words = one.string_or("Command");
+    const bool of_step = words.find(command) != std::string::npos || words.find("#(nop)") != std::string::npos;
+    if (of_build && of_step && created >= began - kClocksDiffer && one.string_or("State") != "running")
+      co_await remove_container(one.string_or("Id"));
+  }
+}
+
+Task<> Workshop::sweep(Needed needed, Duration younger, Duration unused) {
   const auto pass = gate_.enter();
+  std::set<std::string> keys = needed.keys;
   const WallTime now = reactor_.clock().wall();
   for (auto at = jobs_.begin(); at != jobs_.end();) {
     const bool kept = keys.contains(at->first) || at->second->running() || now - at->second->state.ended < younger;
@@ -138,6 +216,8 @@ Task<> Workshop::sweep(std::set<std::string> keys, Duration younger) {
           co_await engine_.call("removing an old image", "DELETE", "/images/" + tag.as_string());
       }
     }
+    co_await remove_leftovers();
+    co_await ledger_.sweep(engine_, std::move(needed), unused);
   } catch (const Error& error) {
     failure = error;  // Docker is away, or something still runs from the image: the next sweep sees to it
   }
@@ -150,6 +230,15 @@ Task<> Workshop::sweep(std::set<std::string> keys, Duration younger) {
 Task<bool> Workshop::has_image(std::string image) {
   const auto pass = gate_.enter();
   co_return !(co_await find_image(engine_, std::move(image))).empty();
+}
+
+Task<std::string> Workshop::pull_image(std::string reference) {
+  const auto pass = gate_.enter();
+  // What was here before is not ours to remove.
+  const bool ours = (co_await find_image(engine_, reference)).empty();
+  std::string digest = co_await ensure_image(engine_, reference);
+  if (ours) co_await ledger_.pulled(std::move(reference), digest);
+  co_return digest;
 }
 
 Task<std::unique_ptr<LogReader>> Workshop::save_image(std::string image) {
@@ -168,6 +257,9 @@ Task<> Workshop::load_image(std::function<Task<std::string>()> more) {
   for (std::string piece = co_await answer->next(); !piece.empty(); piece = co_await answer->next()) said += piece;
   if (const std::string error = pull_error(said); !error.empty())
     throw Error(ErrorCode::Invalid, "loading an image: " + error);
+  for (const auto& name : loaded_images(said)) {
+    if (name.starts_with("gantry.local/")) co_await ledger_.carried(name);
+  }
 }
 
 }  // namespace gantry::providers::local

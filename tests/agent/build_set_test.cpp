@@ -207,6 +207,27 @@ TEST_F(BuildSetTest, AnotherProcessFindsWhatWasBuiltAndItsLog) {
   EXPECT_EQ(here_folder.read("runs"), "x\nx\n") << "once on each Server, and not again";
 }
 
+TEST_F(BuildSetTest, WhatNothingNeedsGoesFromTheServersAndWhatRunsKeepsWhatItRunsFrom) {
+  code.write("in.txt", "built\n");
+  const BuildState runs = build(folder_build("cp in.txt out.txt"));
+  const BuildState idle = build(folder_build("cp in.txt idle.txt"));
+  ASSERT_EQ(runs.phase, Phase::Done) << runs.message;
+  ASSERT_EQ(idle.phase, Phase::Done) << idle.message;
+  InstanceSpec spec = shell("exec sleep 1000");
+  spec.server = name(0);
+  spec.build_key = runs.key;
+  machine.await(hosts->start(spec));
+  const auto is_there = [&](const BuildState& built) { return files::exists(there_one / ("builds/" + built.key)); };
+  const auto prune = [&](std::set<std::string> keys) {
+    machine.await(hosts->agent_of(name(0))->prune({}, {.keys = std::move(keys)}, Duration::zero(), Duration::zero()));
+  };
+  prune({idle.key});
+  EXPECT_TRUE(is_there(idle)) << "a Release names it";
+  prune({});
+  EXPECT_FALSE(is_there(idle));
+  EXPECT_TRUE(is_there(runs)) << "somebody runs from it";
+}
+
 // ---------------------------------------------------------------- images
 
 class ImagesForServers : public BuildSetTest {

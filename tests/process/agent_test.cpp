@@ -158,6 +158,10 @@ TEST_F(AgentTest, TakesCodeByTheDigestOfItsContentAndRunsIt) {
   EXPECT_EQ(agent.call("POST", "/containers/run", spec("code-2", R"(,"workingDirectory":"../../..")")).status, 400);
   EXPECT_EQ(agent.call("POST", "/prune", "{}").status, 400);
   EXPECT_EQ(agent.call("POST", "/prune", R"({"keepCode":[]})").status, 200);
+  EXPECT_TRUE(agent.get("/code/" + digest).data.bool_or("present", false)) << "what runs keeps what it runs from";
+  agent.call("POST", "/containers/code-1/stop");
+  EXPECT_TRUE(eventually([&] { return agent.instance("code-1").at({"instance", "state"})->as_string() == "Exited"; }));
+  EXPECT_EQ(agent.call("POST", "/prune", R"({"keepCode":[]})").status, 200);
   EXPECT_FALSE(agent.get("/code/" + digest).data.bool_or("present", true));
 }
 

@@ -112,6 +112,24 @@ TEST_F(ServerTest, AnAppRunsThereAndIsReachedThere) {
   EXPECT_TRUE(eventually([&] { return agent.get("/containers").data.find("instances")->as_array().empty(); }));
 }
 
+TEST_F(ServerTest, ABuildCommandRunsWhereTheAppDoes) {
+  std::string text = app(1);
+  text.insert(text.find("  placement:"), "  build: {command: 'echo compiled; echo here > built.txt'}\n");
+  text.replace(text.find("[\"$(GANTRY_BINARY)\", demo]"), 26, "[sh, -c, 'cat built.txt; exec $(GANTRY_BINARY) demo']");
+  controller.apply(secret(agent.key()) + server() + text);
+  ASSERT_TRUE(becomes("app/hello", "Ready", "True/AllReplicasReady"))
+      << controller.gantry({"describe", "app/hello"}).out << agent.log();
+  EXPECT_EQ(controller.condition("app/hello", "Built"), "True/Built");
+  EXPECT_THAT(controller.gantry({"logs", "hello"}).out, HasSubstr("here\n"));
+  EXPECT_THAT(controller.gantry({"logs", "hello", "--build"}).out, HasSubstr("compiled"));
+  const auto names_in = [](const std::string& folder) {
+    std::error_code none;
+    return std::distance(std::filesystem::directory_iterator(folder, none), std::filesystem::directory_iterator());
+  };
+  EXPECT_EQ(names_in(agent.data() + "/builds"), 1);
+  EXPECT_EQ(names_in(controller.folder("data/builds")), 0) << "nothing was built here";
+}
+
 TEST(ServerByAuthority, NeedsNoSecretWhenTheAgentHasTheControllersCredentials) {
   Controller controller;
   controller.start();

@@ -163,9 +163,9 @@ TEST_F(WorkshopTest, WhatNobodyNamesGoes) {
   code.write("in.txt", "hello");
   const BuildSpec spec = folder_build("true");
   const std::string key = build(spec).key;
-  machine.await(shop->sweep({key}, Duration::zero()));
+  machine.await(shop->sweep({.keys = {key}}, Duration::zero(), Duration::zero()));
   EXPECT_EQ(look(spec).phase, Phase::Done);
-  machine.await(shop->sweep({}, Duration::zero()));
+  machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));
   EXPECT_EQ(look(spec).phase, Phase::Absent);
   EXPECT_FALSE(files::exists(shop->built_folder(key)));
 }
@@ -301,6 +301,88 @@ TEST_F(ImageBuildTest, DockerRestartedInTheMiddleIsTriedAgain) {
   EXPECT_EQ(state.phase, Phase::Done) << state.message;
 }
 
+// Docker's own builder leaves a container that it was stopped before starting. (One that it was removing at that moment it
+// lists as being removed for ever, and lets nobody else do it.)
+TEST_F(ImageBuildTest, NoContainerOfABuildThatWasCutOffStays) {
+  const BuildSpec spec = image_build("FROM gantry-test/busybox:1\nRUN /bin/busybox sleep 1; echo 3\n");
+  machine.await(shop->begin(spec));
+  machine.until([&] { return containers() == 1; });
+  daemon->stop();
+  machine.until([&] { return look(spec).phase == Phase::Failed; });
+  ASSERT_EQ(daemon->start(), "");
+  machine.until([&] { return look(spec).phase == Phase::Absent; });
+  EXPECT_EQ(build(spec).phase, Phase::Done) << look(spec).message;
+  const auto left = [&] {
+    std::string words;
+    const json::Value all = docker("GET", "/containers/json?all=1");
+    for (const auto& one : all.as_array()) {
+      if (one.string_or("State") != "removing") words += json::dump(one);
+    }
+    return words;
+  };
+  EXPECT_TRUE(machine.until([&] { return left().empty(); })) << left();
+}
+
+TEST_F(ImageBuildTest, WhatAFailedBuildLeftGoesAfterAWhileAndWhatIsNotOursStays) {
+  const auto images = [&] { return docker("GET", "/images/json?all=1").as_array().size(); };
+  machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));  // of earlier tests
+  const std::size_t before = images();
+  const BuildSpec spec = image_build("FROM gantry-test/busybox:1\nRUN echo one > /one\nRUN echo two > /two\nRUN exit 7\n");
+  ASSERT_EQ(build(spec).phase, Phase::Failed);
+  EXPECT_EQ(images(), before + 2) << "Docker keeps its steps, for the next try";
+  machine.await(shop->sweep({}, Duration::zero(), std::chrono::hours(24)));
+  EXPECT_EQ(images(), before + 2);
+  close();
+  open(daemon->socket());
+  machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));
+  EXPECT_EQ(images(), before);
+  EXPECT_NE(docker("GET", "/images/gantry-test/busybox:1/json").string_or("Id"), "");
+}
+
+TEST_F(ImageBuildTest, WhatWasPulledGoesOnceNothingHasNeededItForLong) {
+  const std::string ours = "pulled.example/one:1";
+  docker("POST", "/images/gantry-test/busybox:1/tag?repo=pulled.example/one&tag=1");
+  docker("POST", "/images/gantry-test/busybox:1/tag?repo=pulled.example/other&tag=1");
+  const std::string digest = docker("GET", "/images/" + ours + "/json").string_or("Id");
+  DockerEngine engine(machine.reactor, daemon->socket());
+  const auto is_there = [&](const std::string& name) { return !machine.await(find_image(engine, name)).empty(); };
+  {
+    ImageLedger ledger(machine.reactor, machine.blocking, dir / "images.json");
+    machine.await(ledger.pulled(ours, digest));
+  }
+  ImageLedger ledger(machine.reactor, machine.blocking, dir / "images.json");
+  machine.await(ledger.open());
+  machine.await(ledger.sweep(engine, {.images = {digest}}, Duration::zero()));
+  EXPECT_TRUE(is_there(ours)) << "a Release can still ask for it";
+  machine.await(ledger.sweep(engine, {.images = {ours}}, Duration::zero()));
+  EXPECT_TRUE(is_there(ours)) << "an App names it";
+  machine.await(ledger.sweep(engine, {}, std::chrono::hours(1)));
+  EXPECT_TRUE(is_there(ours)) << "it is too young";
+  machine.await(ledger.sweep(engine, {}, Duration::zero()));
+  EXPECT_FALSE(is_there(ours));
+  EXPECT_TRUE(is_there("pulled.example/other:1")) << "that one was brought by somebody else";
+  docker("DELETE", "/images/pulled.example/other:1");
+}
+
+TEST_F(ImageBuildTest, WhatWasCarriedHereGoesWithTheBuildThatItIsOf) {
+  const std::string key(64, 'a');
+  const std::string name = built_image("prod", "web", key);
+  docker("POST", "/images/gantry-test/busybox:1/tag?repo=gantry.local/prod/web&tag=" + key.substr(0, 32));
+  auto pieces = std::make_shared<std::deque<std::string>>();
+  const auto reader = machine.await(shop->save_image(name));
+  for (std::string piece = machine.await(reader->next()); !piece.empty(); piece = machine.await(reader->next()))
+    pieces->push_back(piece);
+  machine.await(shop->load_image([pieces]() -> Task<std::string> {
+    std::string piece = pieces->empty() ? std::string() : pieces->front();
+    if (!pieces->empty()) pieces->pop_front();
+    co_return piece;
+  }));
+  machine.await(shop->sweep({.keys = {key}}, Duration::zero(), Duration::zero()));
+  EXPECT_TRUE(machine.await(shop->has_image(name)));
+  machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));
+  EXPECT_FALSE(machine.await(shop->has_image(name)));
+}
+
 TEST_F(ImageBuildTest, AnImageThatDoesNotExistSaysSo) {
   BuildSpec spec;
   spec.kind = BuildSpec::Kind::Pull;
@@ -311,6 +393,9 @@ TEST_F(ImageBuildTest, AnImageThatDoesNotExistSaysSo) {
   EXPECT_THAT(state.message, HasSubstr("127.0.0.1:1/nothing/here"));
   spec.reference = "gantry-test/busybox:1";
   EXPECT_EQ(look(spec).phase, Phase::Done) << "what is here needs no pull";
+  machine.await(shop->pull_image(spec.reference));
+  machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));
+  EXPECT_TRUE(machine.await(shop->has_image(spec.reference))) << "what was here before we asked is not ours to remove";
 }
 
 TEST_F(ImageBuildTest, AnImageIsCarriedToAnotherHost) {

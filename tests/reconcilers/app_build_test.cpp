@@ -115,6 +115,16 @@ TEST_F(AppWorld, WhatRunsOnServersIsBuiltForThemAndStartedFromWhatWasBuiltThere)
   EXPECT_THAT(servers, testing::ElementsAre("default/web-1", "default/web-2"));
 }
 
+TEST_F(AppWorld, ARouteThatLeavesThisMachineSaysThatTheWayIsNotEncrypted) {
+  parts.code.now = {.digest = "sha256:one", .staged = true};
+  world.apply(placed_app() + kRoute);
+  world.advance(1s);
+  parts.shop.end(Shop::Phase::Done);
+  until_ready(world);
+  EXPECT_EQ(world.condition("App/hello", "RouteReady"), "True");
+  EXPECT_THAT(world.message("App/hello", "RouteReady"), testing::HasSubstr("the way from here to 10.0.0.5 is not encrypted"));
+}
+
 TEST_F(AppWorld, WhatWasBuiltOnAServerAndIsGoneThereIsBuiltAgain) {
   parts.code.now = {.digest = "sha256:one", .staged = true};
   world.apply(placed_app());
