@@ -1,6 +1,8 @@
 #include "reconcilers/provider/provider_reconciler.hpp"
 
+#include "controller/base/metrics.hpp"
 #include "providers/money.hpp"
+#include "reconcilers/provider/traffic.hpp"
 
 namespace gantry::reconcilers::provider {
 
@@ -26,8 +28,20 @@ json::Value usage_status(const Usage& usage) {
                       {"memory", std::to_string(usage.memory_bytes >> 20) + "Mi"},
                       {"disk", std::to_string(usage.disk_bytes >> 30) + "Gi"}};
   if (usage.monthly) status.set("monthlyCost", to_string(*usage.monthly));
-  if (usage.traffic_bytes > 0) status.set("egressPerMonth", std::to_string(usage.traffic_bytes >> 30) + "Gi");
   return status;
+}
+
+void tell_traffic(const std::string& provider, const Traffic& traffic, json::Value& usage) {
+  const auto gib = [](std::int64_t bytes) { return std::to_string(bytes >> 30) + "Gi"; };
+  usage["egressPerMonth"] = gib(traffic.used);
+  usage["egressProjected"] = gib(traffic.projected);
+  if (traffic.included > 0) usage["egressIncluded"] = gib(traffic.included);
+  const auto gauge = [&](const char* name, const char* help, std::int64_t bytes) {
+    metrics::gauge(name, help, {{"provider", provider}}).set(static_cast<double>(bytes));
+  };
+  gauge("gantry_provider_egress_bytes", "Traffic to the outside in this calendar month.", traffic.used);
+  gauge("gantry_provider_egress_projected_bytes", "The same by the month's end, if it goes on like that.",
+        traffic.projected);
 }
 
 // To a tenth of what there is, and the end of the period to ten minutes: status is no place for a counter, and each
@@ -129,10 +143,17 @@ runtime::Report ProviderReconciler::report(const runtime::Subject& subject, cons
   if (seen.rate) report.status["rateLimit"] = rate_status(*seen.rate);
   const Usage usage = seen.ref.account->usage();
   report.status["usage"] = usage_status(usage);
+  const auto traffic = traffic_of(seen.sweep->inventory, reactor_.clock().wall());
+  if (traffic) tell_traffic(subject.key().ns + "/" + subject.key().name, *traffic, report.status["usage"]);
   if (!seen.facts.problem.empty()) {
     report.conditions = {{"Ready", "False", "AccountUnusable", seen.facts.problem}};
   } else {
     report.conditions = {{"Ready", "True", "AccountAnswers", "the account answers"}};
+  }
+  if (traffic) {
+    report.conditions.push_back(traffic_condition(*traffic, seen.ref.spec.limits));
+  } else {
+    report.withdrawn.emplace_back("TrafficWithinLimits");
   }
   return report;
 }
