@@ -53,14 +53,17 @@ std::optional<ServerWish> wish_of(const json::Value& server, const std::string& 
   const json::Value* name = spec ? spec->at({"providerRef", "name"}) : nullptr;
   if (!name || !name->is_string() || name->as_string() != provider) return std::nullopt;
   const json::Value* metadata = server.find("metadata");
+  const auto annotated = [&](std::string_view name) {
+    return metadata && metadata->at({"annotations", name}) != nullptr;
+  };
   return ServerWish{metadata ? metadata->string_or("uid") : "", spec->string_or("size"),
                     spec->string_or("region", region),
-                    metadata && metadata->at({"annotations", "gantry.dev/external-name"})};
+                    annotated("gantry.dev/external-name") && !annotated("gantry.dev/made-from")};
 }
 
 std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLimits& limits, const ServerWish& wanted,
                                    const std::optional<ServerWish>& before, const std::vector<ServerWish>& declared) {
-  if (wanted.there && !before) return std::nullopt;
+  if (wanted.adopts && !before) return std::nullopt;
   Usage wish = cost_of(posted, wanted);
   if (before) {
     subtract(wish, cost_of(posted, *before));
@@ -68,7 +71,7 @@ std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLim
   }
   Usage coming;
   for (const auto& other : declared) {
-    if (other.uid != wanted.uid && !other.there && !posted.owners.contains(other.uid)) coming.add(cost_of(posted, other));
+    if (other.uid != wanted.uid && !other.adopts && !posted.owners.contains(other.uid)) coming.add(cost_of(posted, other));
   }
   return passes(limits, posted.usage, coming, wish);
 }

@@ -39,7 +39,7 @@ struct ServerWish {
   std::string uid;
   std::string size;
   std::string region;
-  bool there = false;  // it has an id at the provider: made, or to be taken over
+  bool adopts = false;  // a machine that is there, and counted, as somebody else's
 };
 // From the object, and the region of its Provider; absent: it is not at that one.
 std::optional<ServerWish> wish_of(const json::Value& server, const std::string& provider, const std::string& region);

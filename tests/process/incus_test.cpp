@@ -117,6 +117,46 @@ spec:
   EXPECT_TRUE(eventually([&] { return lxd->instances().empty() && lxd->images_of_ours() == 0; }, kLong));
 }
 
+// The counterpart of manifests/deploy-platform, with nothing emulated. The containers have neither packages nor Docker, so
+// Snapshots differ by what their cloudInit leaves, Apps are processes, and none comes as an image.
+TEST_F(IncusTest, TheDeployPlatformIsMadeWholeAndGoesWhole) {
+  if (!have("git")) GTEST_SKIP() << "NOT TESTED: git is not installed";
+  const std::string repository = controller->folder("repository");
+  const Outcome made = run({"sh", "-ec",
+                            "mkdir -p " + repository + "\ncd " + repository +
+                                "\necho from git > page\ngit init -q -b main .\ngit add -A\n"
+                                "git -c user.name=t -c user.email=t@example.org commit -qm first"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const auto snapshot = [](const std::string& name, const std::string& from) {
+    return "---\napiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: " + name +
+           "}\nspec:\n  providerRef: {name: home}\n  from: {" + from + "}\n  builder: {size: c1-m0.5}\n  cloudInit: |\n" +
+           "    #!/bin/sh\n    echo " + name + " >> /root/made-of\n";
+  };
+  const auto app = [](const std::string& name, int port, const std::string& source) {
+    return "---\napiVersion: gantry.dev/v1alpha1\nkind: App\nmetadata: {name: " + name +
+           "}\nspec:\n  runtime: process\n  replicas: 2\n  placement: {servers: [{name: web-1}, {name: web-2}]}\n  source: {" +
+           source + "}\n  command: [/bin/busybox, httpd, -f, -p, \"" + std::to_string(port) +
+           "\"]\n  ports: [{name: http, port: " + std::to_string(port) + "}]\n  health: {tcpSocket: {port: http}}\n";
+  };
+  write(controller->folder("code/page"), "from code\n");
+  controller->apply(snapshot("base", "image: busybox") + snapshot("custom", "snapshotRef: {name: base}") +
+                    server("web-1", "snapshotRef: {name: custom}") + server("web-2", "snapshotRef: {name: custom}") +
+                    app("from-code", 8000, "code: {path: " + controller->folder("code") + "}") +
+                    app("from-git", 8001, "git: {url: \"file://" + repository + "\", ref: main}"));
+  for (const char* what :
+       {"snapshot/base", "snapshot/custom", "server/web-1", "server/web-2", "app/from-code", "app/from-git"})
+    ASSERT_TRUE(eventually([&] { return controller->ready(what); }, kLong)) << what;
+  EXPECT_TRUE(eventually([&] { return lxd->instances() == std::vector<std::string>{"web-1", "web-2"}; }, kLong))
+      << "no builder stays";
+  for (const char* name : {"web-1", "web-2"}) {
+    EXPECT_EQ(lxd->read_file(name, "/root/made-of"), "base\ncustom\n");
+    EXPECT_EQ(curl("http://" + address(name) + ":8000/page"), "from code\n") << name;
+    EXPECT_EQ(curl("http://" + address(name) + ":8001/page"), "from git\n") << name;
+  }
+  controller->gantry({"delete", "apps,servers,snapshots", "--all", "--wait=false"});
+  EXPECT_TRUE(eventually([&] { return lxd->instances().empty() && lxd->images_of_ours() == 0; }, kLong));
+}
+
 TEST_F(IncusTest, AControllerThatIsKilledWhileItMakesThemLeavesNoTwins) {
   controller->apply(server("web-1", "image: busybox") + server("web-2", "image: busybox"));
   for (int i = 0; i < 4; ++i) {

@@ -66,6 +66,10 @@ TEST_F(Limits, WhatIsDeclaredAndNotMadeYetCountsAndWhatIsMadeCountsOnce) {
   const ServerWish one = wish("new", "cx23");
   EXPECT_EQ(refusal(R"({"servers":3})", one, {}, {wish("made", "cx23"), one}), "") << "made, and itself";
   EXPECT_THAT(refusal(R"({"servers":3})", one, {}, {wish("declared", "cx23")}), HasSubstr("1 being made"));
+  EXPECT_THAT(refusal(R"({"servers":3})", one, {},
+                      {wish("just-made", "cx23", R"({"gantry.dev/external-name":"7","gantry.dev/made-from":"image:a"})")}),
+              HasSubstr("1 being made"))
+      << "made since the account was last seen";
   EXPECT_EQ(refusal(R"({"servers":3})", one, {}, {wish("adopted", "cx23", R"({"gantry.dev/external-name":"7"})")}), "");
 }
 
