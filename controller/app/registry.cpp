@@ -39,18 +39,20 @@ Reconcilers serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
     made.all.push_back(std::move(reconciler));
   };
 
-  serve("apps", std::make_unique<reconcilers::app::AppReconciler>(
-                    reconcilers::app::AppReconciler::Parts{.reactor = parts.loop,
-                                                           .client = parts.client,
-                                                           .kinds = parts.kinds,
-                                                           .host = parts.host,
-                                                           .sources = parts.sources,
-                                                           .builder = parts.builder,
-                                                           .probe = parts.probe,
-                                                           .hash_key = parts.hash_key,
-                                                           .wake = wake,
-                                                           .router = &parts.router,
-                                                           .disk_alarm = parts.disk_alarm}));
+  auto apps = std::make_unique<reconcilers::app::AppReconciler>(
+      reconcilers::app::AppReconciler::Parts{.reactor = parts.loop,
+                                             .client = parts.client,
+                                             .kinds = parts.kinds,
+                                             .host = parts.host,
+                                             .sources = parts.sources,
+                                             .builder = parts.builder,
+                                             .probe = parts.probe,
+                                             .hash_key = parts.hash_key,
+                                             .wake = wake,
+                                             .router = &parts.router,
+                                             .disk_alarm = parts.disk_alarm});
+  reconcilers::app::follow_servers(plane.informers(), *apps);
+  serve("apps", std::move(apps));
   serve("sources", std::make_unique<reconcilers::source::SourceReconciler>(
                        reconcilers::source::SourceReconciler::Parts{.reactor = parts.loop,
                                                                     .blocking = parts.blocking,

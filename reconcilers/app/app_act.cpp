@@ -37,6 +37,10 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
     co_await set_release_phase(subject, seen, action, notes);
   } else if (action.type == "release") {
     co_await parts_.client.remove({releases_resource(), subject.key().ns, action.target});
+  } else if (action.type == "server") {
+    co_await act_on_server(subject, seen, action, notes);
+  } else if (action.type == "placement") {
+    co_await record_placement(subject, seen);
   } else if (action.type == "route") {
     co_await act_on_routes(subject, seen, action, notes);
   } else if (action.type == "hook" && action.verb == Verb::Create) {
@@ -57,9 +61,7 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
         memory_[subject.meta().uid].slots[{one.instance.release, one.instance.slot}].dismissed = id;
     }
     co_await parts_.host.stop(id);
-    notes.note({.warning = sick,
-                .reason = "Stopping",
-                .message = action.target + ": " + action.reason});
+    notes.note({.warning = sick, .reason = "Stopping", .message = action.target + ": " + action.reason});
   }
 }
 
@@ -163,7 +165,8 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
     // By digest: wherever the tag has moved since, each instance of a release is the same.
     spec.image = release.source_digest.empty() ? image->as_string() : release.source_digest;
   }
-  spec.server = server_of_slot(pod_template, subject.key().ns, slot);
+  const auto place = seen.placement.assignment.find(slot);
+  if (place != seen.placement.assignment.end()) spec.server = place->second;
   if (spec.server.empty() || release.build_key.empty())
     spec.working_directory = parts_.sources.staged(release.source_digest);
   if (!release.build_key.empty()) {
@@ -222,7 +225,7 @@ Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppS
     memory.start_failure.clear();
     std::string where;
     for (const auto& port : started.ports) where += " " + port.name + "=" + std::to_string(port.host_port);
-    const bool again = attempt > 1;
+    const bool again = attempt > 1 && !action.detail.bool_or("moves", false);
     const auto rung = memory.ladder.rung();
     notes.note({.warning = again,
                 .reason = again ? "Restarted" : "Started",

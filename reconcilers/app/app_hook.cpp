@@ -87,8 +87,11 @@ void AppReconciler::plan_hook(const runtime::Subject& subject, const AppSeen& se
   }
   if (hook.release->phase.empty()) set_phase("Progressing", "its pre-deploy hook comes first");
   if (hook.state == State::Pending) {
-    if (!hook.another_runs && seen.environment.missing.empty())
+    if (!hook_server(seen)) {
+      plan.look_again = std::chrono::seconds(2);
+    } else if (!hook.another_runs && seen.environment.missing.empty()) {
       add(Verb::Create, "hook", subject.key().name + "/" + hook.release->name, "before the first replica is started");
+    }
     return;
   }
   if (hook.stopping) return;
@@ -108,6 +111,7 @@ Task<> AppReconciler::start_hook(const runtime::Subject& subject, const AppSeen&
   as_if.run_environment = seen.hook->environment;
   providers::InstanceSpec spec = instance_spec(subject, as_if, 0, 1);
   spec.id = seen.hook->id;
+  spec.server = hook_server(seen).value_or("");
   spec.ports.clear();
   spec.command.clear();
   for (const auto& word : seen.hook->release->pod_template.at({"hooks", "preDeploy", "command"})->as_array())

@@ -47,6 +47,7 @@ Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
   seen->now = parts_.reactor.now();
   seen->wall = parts_.reactor.clock().wall();
   co_await observe_releases(subject, *seen);
+  co_await observe_servers(subject, *seen);
   if (!subject.meta().deleting) {
     seen->pod_template = template_of(subject.json);
     seen->environment =
@@ -98,11 +99,6 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   auto& memory = memory_[uid];
   memory.key = subject.key();
   recall_failures(subject);
-  // What runs on a Server that has not been heard of yet must not be taken for nothing: it would be started twice.
-  if (!subject.meta().deleting && seen.choice.run) {
-    for (const auto& server : servers_of(seen.choice.run->pod_template, subject.key().ns))
-      parts_.host.must_know(server);
-  }
   for (auto& instance : co_await parts_.host.list(uid)) {
     SeenInstance one{std::move(instance), {}, {}};
     const Instance& it = one.instance;
@@ -144,7 +140,9 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   if (const ReleaseView* run = seen.choice.run) {
     seen.target = rollout_target(subject.json, run->name);
     co_await observe_scaling(subject, seen);
+    place(subject, seen);
     mark_served(seen);
+    wait_for_firewalls(subject.meta().uid, seen);
     tell_failures(subject, seen);
     std::vector<Replica> replicas;
     for (const auto& one : seen.instances) replicas.push_back(one.replica);

@@ -63,12 +63,16 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
     block("SourceNotFound", seen.source_problem);
   } else if (!seen.choice.problem.empty()) {
     block("RevisionNotFound", seen.choice.problem);
+  } else if (!seen.placement_problem.empty()) {
+    block("Invalid", seen.placement_problem);
   } else {
-    plan_release(subject, seen, plan);
+    plan_servers(subject, seen, plan);
+    if (plan.actions.empty()) plan_release(subject, seen, plan);
   }
   if (!plan.blocked) plan_rebuild(subject, seen, plan);
   if (plan.actions.empty() && seen.choice.run) {
     plan_routes(seen, plan);
+    plan_placement(subject, seen, plan);
     plan_instances(subject, seen, plan);
     if (!stopped(subject.json)) plan_release_phases(subject, seen, plan);
   }
@@ -76,7 +80,8 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
   if (plan.actions.empty() && seen.choice.run) plan_scaling(subject, seen, plan);
   if (plan.actions.empty()) plan_schedules(subject, seen, plan);
   // Whoever lives on has not failed, and the status is to say so.
-  if (!seen.failing.empty()) plan.look_again = std::min(plan.look_again.value_or(FailureLadder::kLongEnough), FailureLadder::kLongEnough);
+  if (!seen.failing.empty())
+    plan.look_again = std::min(plan.look_again.value_or(FailureLadder::kLongEnough), FailureLadder::kLongEnough);
   if (seen.work.look_again)
     plan.look_again = plan.look_again ? std::min(*plan.look_again, *seen.work.look_again) : seen.work.look_again;
   return plan;
@@ -148,6 +153,7 @@ void AppReconciler::plan_instances(const runtime::Subject& subject, const AppSee
     action.detail["instance"] = step.id;
     action.detail["slot"] = step.slot;
     action.detail["attempt"] = step.attempt;
+    action.detail["moves"] = step.moves;
     if (step.what == What::Start) action.verb = Verb::Create;
     if (step.what == What::Stop) {
       action.verb = Verb::Delete;
@@ -162,7 +168,7 @@ void AppReconciler::plan_instances(const runtime::Subject& subject, const AppSee
       for (const auto& last : seen.instances) {
         if (last.replica.slot == step.slot && last.replica.release == seen.target.release &&
             last.replica.attempt == step.attempt - 1) {
-          action.reason = "replica " + std::to_string(step.slot) + " " + last.instance.exit_reason;
+          if (!step.moves) action.reason = "replica " + std::to_string(step.slot) + " " + last.instance.exit_reason;
         }
       }
     }
@@ -234,6 +240,9 @@ runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
                   false,
                   {}};
     action.detail["instance"] = one.instance.id;
+    // It goes with its Server, which is removed next.
+    const auto server = std::ranges::find(seen.servers, one.instance.server, &ServerView::name);
+    if (!one.instance.in_doubt.empty() && server != seen.servers.end() && server->ours) continue;
     if (one.replica.alive()) {
       // Asked to stop already: its exit is waited for, and wakes us.
       if (one.replica.phase == Replica::Phase::Stopping) {
@@ -247,6 +256,7 @@ runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
     }
     plan.actions.push_back(std::move(action));
   }
+  if (plan.actions.empty() && !plan.blocked) plan_server_removal(seen, plan);
   return plan;
 }
 

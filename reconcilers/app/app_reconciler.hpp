@@ -12,12 +12,14 @@
 #include "controller/api/client.hpp"
 #include "controller/base/random.hpp"
 #include "controller/object/kind.hpp"
+#include "controller/runtime/informer.hpp"
 #include "controller/runtime/reconciler.hpp"
 #include "providers/builder.hpp"
 #include "providers/router.hpp"
 #include "providers/sources.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/health_monitor.hpp"
+#include "reconcilers/app/placement.hpp"
 #include "reconcilers/app/rollout.hpp"
 #include "reconcilers/app/scaling.hpp"
 #include "reconcilers/app/schedule.hpp"
@@ -54,6 +56,8 @@ class AppReconciler final : public runtime::Reconciler {
   runtime::Report report(const runtime::Subject& subject, const runtime::Seen& seen,
                          const runtime::Plan& plan) override;
   void forget(const std::string& uid) override;
+  // A Server of the namespace came, went, or is another to those who are placed on it.
+  void servers_changed(const std::string& ns);
   std::size_t remembered() const { return memory_.size(); }
 
  private:
@@ -63,6 +67,13 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> observe_build(const runtime::Subject& subject, AppSeen& seen);
   bool artifact_is_gone(const AppSeen& seen) const;
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
+  Task<> observe_servers(const runtime::Subject& subject, AppSeen& seen);
+  void learn_hosts(Placement& placement) const;
+  // Which Server each slot of the release that runs is for, and who must leave where it is.
+  void place(const runtime::Subject& subject, AppSeen& seen);
+  // Whoever the outside cannot reach yet is not ready.
+  void wait_for_firewalls(const std::string& uid, AppSeen& seen);
+  void recall_placement(const runtime::Subject& subject);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
   // While the release to run waits for its hook, the one before takes its place.
   Task<> hold_for_hook(const runtime::Subject& subject, AppSeen& seen);
@@ -81,6 +92,9 @@ class AppReconciler final : public runtime::Reconciler {
   bool plan_source(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_rebuild(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_servers(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_placement(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void plan_server_removal(const AppSeen& seen, runtime::Plan& plan);
   void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_routes(const AppSeen& seen, runtime::Plan& plan);
@@ -96,6 +110,13 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> set_release_phase(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                            runtime::Notes& notes);
   Task<json::Object> evidence_of(const AppSeen& seen, std::string release);
+  Task<> act_on_server(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                       runtime::Notes& notes);
+  Task<> record_placement(const runtime::Subject& subject, const AppSeen& seen);
+  json::Value placements_of(const runtime::Subject& subject, const AppSeen& seen) const;
+  // The Servers of what runs to an end; absent: none can be asked now.
+  std::optional<std::string> hook_server(const AppSeen& seen) const;
+  std::optional<std::string> run_server(const AppSeen& seen) const;
   Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                         runtime::Notes& notes);
   Task<> act_on_routes(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
@@ -124,7 +145,7 @@ class AppReconciler final : public runtime::Reconciler {
     FailureLadder ladder;
     std::string counted;    // the last instance whose end was counted
     std::string dismissed;  // the last one that we have ended for another reason than its health: no failure of its own
-    int attempt = 0;      // the last try, also when it could not even be started
+    int attempt = 0;        // the last try, also when it could not even be started
     Instant retry_at{};
     std::string start_failure;  // why the last try could not be started; empty when it was
     int host_port = 0;          // the slot's address is kept over restarts
@@ -141,6 +162,14 @@ class AppReconciler final : public runtime::Reconciler {
     bool recalled = false;  // what the status says of failures has been read
     ProgressMemory progress;
     LoadMemory load;
+    bool has_placement = false;
+    bool placement_recalled = false;
+    Assignment placed;             // as it is durable
+    std::map<int, int> tries;      // by slot, as it is durable
+    std::map<int, int> first_try;  // since it was placed anew while nobody could see where it was
+    std::optional<Instant> held_since;
+    std::set<std::string> reachable;                      // ids that a firewall has let in, or had no need to
+    std::pair<std::int64_t, std::string> server_refused;  // generation, and why
     std::map<SlotKey, SlotMemory> slots;
     // By schedule; and the ids of ended runs that were told.
     std::map<std::string, StartFailure> failed_runs;
@@ -153,5 +182,8 @@ class AppReconciler final : public runtime::Reconciler {
   HealthMonitor health_;
   std::map<std::string, AppMemory> memory_;  // by App uid
 };
+
+// Which Apps run where follows the Servers. Before the informers start; the reconciler outlives them.
+void follow_servers(runtime::Informers& informers, AppReconciler& apps);
 
 }  // namespace gantry::reconcilers::app

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "controller/base/log.hpp"
 #include "controller/runtime/status_writer.hpp"
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/app/app_seen.hpp"
@@ -16,6 +17,8 @@ std::string url_host(const std::string& address) {
 // Why what is said of the App is only what was last known; empty: it is so.
 std::string doubt_of(const AppSeen& seen) {
   for (const auto& one : seen.instances) {
+    // Who is being replaced elsewhere is waited for no longer.
+    if (one.replica.place == Replica::Place::Moving) continue;
     if (one.replica.alive() && !one.instance.in_doubt.empty()) return one.instance.in_doubt;
   }
   return {};
@@ -64,11 +67,11 @@ std::string source_words(const json::Value& pod_template) {
 }
 
 // "local", or "web-1,web-2".
-std::string server_words(const json::Value& pod_template, const std::string& ns) {
+std::string server_words(const Placement& placement) {
   std::string words;
-  for (const auto& server : servers_of(pod_template, ns))
-    words += (words.empty() ? "" : ",") + (server.empty() ? "local" : server.substr(server.find('/') + 1));
-  return words.empty() ? "local" : words;
+  for (const auto& place : placement.places)
+    words += (words.empty() ? "" : ",") + place.server.substr(place.server.find('/') + 1);
+  return placement.declared ? words : "local";
 }
 
 bool runs_here(const AppSeen& seen) {
@@ -96,6 +99,14 @@ Condition not_ready(const AppSeen& seen) {
       return {"Ready", "False", "Unhealthy",
               "replica " + std::to_string(one.replica.slot) + ": health check: " + one.health.message};
     }
+  }
+  for (const int slot : seen.target.held) {
+    const auto to = seen.placement.assignment.find(slot);
+    const Place* place = to == seen.placement.assignment.end() ? nullptr : seen.placement.find(to->second);
+    return {"Ready", "False", "ServerNotReady",
+            std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) +
+                " replicas are ready; replica " + std::to_string(slot) +
+                " waits: " + (place ? place->problem() : seen.placement.problem())};
   }
   return {"Ready", "False", "RolloutInProgress",
           std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas of " +
@@ -128,8 +139,10 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.status["sourceDigest"] = seen.choice.run->source_digest;
     report.status["source"] = source_words(seen.choice.run->pod_template);
     report.status["lastDeployTime"] = format_time(seen.choice.run->created);
-    report.status["servers"] = server_words(seen.choice.run->pod_template, subject.key().ns);
+    report.status["servers"] = server_words(seen.placement);
   }
+  if (json::Value placements = placements_of(subject, seen); !placements.as_array().empty())
+    report.status["placements"] = std::move(placements);
   if (subject.meta().deleting) {
     report.conditions.push_back(
         {"Ready", "False", "Deleting", plan.blocked ? plan.blocked_message : "its instances are being stopped"});
@@ -166,10 +179,15 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
     report.conditions.push_back({"Degraded", "True", "ManySick",
                                  "most replicas are sick at once, so they are replaced a few at a time; what do they "
                                  "all depend on?"});
-  } else if (const std::string alarm = parts_.disk_alarm && runs_here(seen) ? parts_.disk_alarm() : ""; !alarm.empty()) {
+  } else if (const std::string alarm = parts_.disk_alarm && runs_here(seen) ? parts_.disk_alarm() : "";
+             !alarm.empty()) {
     report.conditions.push_back({"Degraded", "True", "DiskAlmostFull", alarm});
   } else if (runtime::find_condition(subject.json, "Degraded")) {
     report.conditions.push_back({"Degraded", "False", "AsExpected", ""});
+  }
+  if (const auto& refused = memory_.at(subject.meta().uid).server_refused;
+      refused.first == subject.meta().generation && !plan.blocked) {
+    report.conditions.push_back({"Synced", "False", "ServerRefused", log::redacted(refused.second)});
   }
   if (auto scaling = report_scaling(subject, seen, report)) report.conditions.push_back(std::move(*scaling));
   if (auto schedules = report_schedules(seen, report)) report.conditions.push_back(std::move(*schedules));

@@ -151,6 +151,16 @@ void AppReconciler::choose_served(AppSeen& seen) const {
     }
   }
   seen.routes.target.upstreams = upstreams_of(seen.routes.target.rules, serving);
+  // Whoever serves on a host of which nothing is known yet goes on serving.
+  const bool all_known = std::ranges::all_of(seen.placement.places, [](const Place& place) {
+    return place.known || !place.view || !place.view->ever_reached;
+  });
+  if (all_known) return;
+  for (const auto& served : seen.routes.served.upstreams) {
+    const bool visible = std::ranges::any_of(
+        seen.instances, [&](const auto& one) { return one.instance.id == served.upstream.instance; });
+    if (!visible && !served.draining) seen.routes.target.upstreams[served.backend].push_back(served.upstream);
+  }
 }
 
 void AppReconciler::plan_routes(const AppSeen& seen, runtime::Plan& plan) {

@@ -139,7 +139,7 @@ void AppReconciler::plan_schedules(const runtime::Subject& subject, const AppSee
       add(Verb::Run, "run", name, "the run of " + time_of(*one.decision.missed) + " was missed: it is too late for it",
           {{"schedule", name}, {"missed", one.decision.missed->time_since_epoch().count()}});
     }
-    if (one.decision.start && seen.choice.run && seen.environment.missing.empty()) {
+    if (one.decision.start && seen.choice.run && seen.environment.missing.empty() && run_server(seen)) {
       add(Verb::Create, "run", name, "due at " + time_of(*one.decision.start),
           {{"schedule", name}, {"due", one.decision.start->time_since_epoch().count()}});
     }
@@ -188,6 +188,7 @@ Task<> AppReconciler::act_on_run(const runtime::Subject& subject, const AppSeen&
   const Second due(std::chrono::seconds(action.detail.int_or("due", 0)));
   providers::InstanceSpec spec = instance_spec(subject, seen, 0, 1);
   spec.id = task_id(subject.meta().uid, name, minutes_of(due));
+  spec.server = run_server(seen).value_or("");
   spec.command = one->spec.command;
   spec.ports.clear();
   std::optional<Error> failure;

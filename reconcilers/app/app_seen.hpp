@@ -10,6 +10,7 @@
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/environment.hpp"
 #include "reconcilers/app/health_monitor.hpp"
+#include "reconcilers/app/placement.hpp"
 #include "reconcilers/app/releases.hpp"
 #include "reconcilers/app/rollout.hpp"
 #include "reconcilers/app/routes.hpp"
@@ -67,6 +68,14 @@ struct AppSeen final : runtime::Seen {
   bool source_ready = false;  // fetched, and built where that is needed
   SourceSeen work;
 
+  std::vector<ServerView> servers;  // of its namespace; only where the App has to do with Servers
+  Placement placement;              // of the release that runs
+  Placement wanted_placement;       // of the App's own spec: where what is to be released will be needed
+  Assignment recorded;              // as it is durable
+  std::string placement_problem;    // of what is written
+  std::optional<ProvisionDecision> provision;
+  std::string template_hash;  // of placement.provision.template
+
   std::vector<ReleaseView> releases;
   Choice choice;
   std::vector<SeenInstance> instances;
@@ -90,11 +99,6 @@ struct AppSeen final : runtime::Seen {
 // How the parts of the spec are read; defaults come from the schema and are only repeated for objects older than it.
 int replicas_of(const json::Value& app);
 RolloutTarget rollout_target(const json::Value& app, const std::string& release);
-// "namespace/name" of the Servers it is placed on; none: this machine. Works on an App's spec as on a Release's
-// template.
-std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns);
-// Slots go round the Servers, so that each keeps its own.
-std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot);
 // Annotation gantry.dev/stopped: nothing of it runs until it is started again. No manifest says so, so none undoes it.
 bool stopped(const json::Value& app);
 HealthCheck health_check_of(const json::Value& app, const providers::Instance& instance);

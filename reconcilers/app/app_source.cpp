@@ -15,6 +15,8 @@ using providers::BuildState;
 using providers::CodeSource;
 using runtime::Condition;
 
+constexpr Duration kServersPause = std::chrono::seconds(2);
+
 const json::Value* source_of(const json::Value& pod_template, std::string_view kind) {
   return pod_template.at({"source", kind});
 }
@@ -49,10 +51,10 @@ void read_build(const json::Value& pod_template, BuildSpec& spec) {
   spec.timeout = std::chrono::seconds(build->int_or("timeoutSeconds", 1200));
 }
 
-void name_owner(const runtime::Subject& subject, const json::Value& pod_template, BuildSpec& spec) {
-  spec.servers = servers_of(pod_template, subject.key().ns);
+void name_owner(const runtime::Subject& subject, const Placement& placement, BuildSpec& spec) {
+  // Who cannot be asked now gets it when something is started there.
+  spec.servers = placement.known();
   std::ranges::sort(spec.servers);
-  spec.servers.erase(std::ranges::unique(spec.servers).begin(), spec.servers.end());
   spec.owner_uid = subject.meta().uid;
   spec.owner_namespace = subject.key().ns;
   spec.owner_name = subject.key().name;
@@ -92,7 +94,7 @@ Task<> AppReconciler::observe_source(const runtime::Subject& subject, AppSeen& s
     work.builds = true;
     work.build.kind = BuildSpec::Kind::Pull;
     work.build.reference = work.words;
-    name_owner(subject, made_of, work.build);
+    name_owner(subject, seen.wanted_placement, work.build);
     work.built = co_await parts_.builder.look(work.build);
     if (work.built.phase == BuildState::Phase::Done) seen.source_digest = work.built.image;
     seen.source_ready = !seen.source_digest.empty();
@@ -159,7 +161,7 @@ Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& se
     spec.kind = BuildSpec::Kind::Pull;
     spec.reference =
         again->source_digest.find('@') != std::string::npos ? again->source_digest : image->string_or("ref");
-    name_owner(subject, made_of, spec);
+    name_owner(subject, again ? seen.placement : seen.wanted_placement, spec);
     parts_.builder.forget(providers::key_of(spec));
     work.built = co_await parts_.builder.look(spec);
     co_return;
@@ -169,7 +171,7 @@ Task<> AppReconciler::observe_build(const runtime::Subject& subject, AppSeen& se
   spec.folder = parts_.sources.staged(spec.digest);
   if (spec.folder.empty()) co_return;
   work.builds = true;
-  name_owner(subject, made_of, spec);
+  name_owner(subject, again ? seen.placement : seen.wanted_placement, spec);
   read_build(made_of, spec);
   if (const json::Value* build = made_of.find("build")) {
     Environment environment =
@@ -233,6 +235,8 @@ bool AppReconciler::plan_source(const runtime::Subject& subject, const AppSeen& 
               (work.built.retry_in ? "; tried again in " + human_duration(*work.built.retry_in) : std::string()),
           work.built.retry_in);
     case BuildState::Phase::Absent:
+      if (seen.wanted_placement.declared && seen.wanted_placement.known().empty())
+        return wait("ServersNotReady", seen.wanted_placement.problem(), kServersPause);
       break;
   }
   plan.actions.push_back({Verb::Run,

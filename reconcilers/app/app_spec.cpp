@@ -73,19 +73,6 @@ RolloutTarget rollout_target(const json::Value& app, const std::string& release)
   return target;
 }
 
-std::vector<std::string> servers_of(const json::Value& pod_template, const std::string& ns) {
-  std::vector<std::string> servers;
-  const json::Value* named = pod_template.at({"placement", "servers"});
-  if (!named || !named->is_array()) return servers;
-  for (const auto& each : named->as_array()) servers.push_back(ns + "/" + each.string_or("name"));
-  return servers;
-}
-
-std::string server_of_slot(const json::Value& pod_template, const std::string& ns, int slot) {
-  const auto servers = servers_of(pod_template, ns);
-  return servers.empty() ? std::string() : servers[static_cast<std::size_t>(slot) % servers.size()];
-}
-
 bool stopped(const json::Value& app) {
   const json::Value* annotation = app.at({"metadata", "annotations", "gantry.dev/stopped"});
   return annotation && annotation->is_string() && annotation->as_string() == "true";
@@ -118,12 +105,9 @@ std::optional<std::pair<std::string, std::string>> unsupported(const json::Value
   const json::Value& spec = spec_of(app);
   const bool docker = is_docker(spec);
   const json::Value* source = spec.find("source");
-  if (const json::Value* placement = spec.find("placement"); placement && placement->is_object()) {
-    for (const auto& [field, ignored] : placement->as_object()) {
-      if (field == "servers") continue;
-      return Problem{"PlacementNotSupported",
-                     "spec.placement." + field + ": this build places Apps on Servers by name; use placement.servers"};
-    }
+  if (spec.at({"placement", "providerRef"})) {
+    return Problem{"PlacementNotSupported",
+                   "spec.placement.providerRef: this build places Apps on Servers; use servers, selector or provision"};
   }
   if (!docker && source && source->find("image")) {
     return Problem{"SourceNotSupported", "spec.source.image runs in containers only; set runtime: docker"};

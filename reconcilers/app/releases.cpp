@@ -17,6 +17,12 @@ json::Value template_of(const json::Value& app) {
   if (json::Value* git = source ? source->find("git") : nullptr; git && git->is_object()) {
     for (const auto* field : {"interval", "secretRef"}) git->as_object().erase(field);
   }
+  // Which Servers match, and how many are made, changes without a new release; that they are found so is part of it.
+  if (json::Value* placement = made.find("placement"); placement && placement->is_object()) {
+    for (const auto* field : {"selector", "provision"}) {
+      if (placement->find(field)) placement->as_object().set(field, json::Value(json::Object{}));
+    }
+  }
   // Changing it asks for new instances of the same thing.
   if (const json::Value* restarted = app.at({"metadata", "annotations", "gantry.dev/restarted-at"}))
     made.set("restartedAt", *restarted);

@@ -9,12 +9,15 @@ namespace {
 using What = RolloutStep::What;
 using Phase = Replica::Phase;
 
+// What lives and must go elsewhere.
+bool leaves(const Replica& replica) { return replica.alive() && replica.place != Replica::Place::Kept; }
+
 // What stands in each slot of the target release: the newest try that lives, or else the newest.
 using Slots = std::map<int, const Replica*>;
 Slots newest_by_slot(const RolloutTarget& target, const std::vector<Replica>& seen) {
   Slots slots;
   for (const auto& replica : seen) {
-    if (replica.release != target.release) continue;
+    if (replica.release != target.release || leaves(replica)) continue;
     auto& slot = slots[replica.slot];
     const bool better = !slot || (slot->alive() == replica.alive() ? slot->attempt < replica.attempt : replica.alive());
     if (better) slot = &replica;
@@ -23,7 +26,7 @@ Slots newest_by_slot(const RolloutTarget& target, const std::vector<Replica>& se
 }
 
 bool of_target(const RolloutTarget& target, const Replica& replica) {
-  return replica.release == target.release && replica.slot < target.replicas;
+  return replica.release == target.release && replica.slot < target.replicas && !leaves(replica);
 }
 
 // The newest try of each slot that has left a record.
@@ -36,6 +39,27 @@ Slots newest_ended(const RolloutTarget& target, const std::vector<Replica>& seen
   }
   return slots;
 }
+
+// Ids are made of it, so it is never used twice, wherever the tries before were.
+int next_attempt(const RolloutTarget& target, const std::vector<Replica>& seen, int slot) {
+  int newest = 0;
+  for (const auto& replica : seen) {
+    if (replica.release == target.release && replica.slot == slot) newest = std::max(newest, replica.attempt);
+  }
+  const auto first = target.first_try.find(slot);
+  return std::max(newest + 1, first == target.first_try.end() ? 1 : first->second);
+}
+
+// Who lives in the slot, and must leave: whoever is started now takes the place of that one.
+const Replica* moving_from(const RolloutTarget& target, const std::vector<Replica>& seen, int slot) {
+  const auto at = std::ranges::find_if(seen, [&](const Replica& replica) {
+    return replica.release == target.release && replica.slot == slot && leaves(replica);
+  });
+  return at == seen.end() ? nullptr : &*at;
+}
+
+// On a host that does not answer and is being left: it takes no room that another could have.
+bool written_off(const Replica& replica) { return leaves(replica) && replica.in_doubt; }
 
 // Lives beside the one that its slot has, and that one can do without it. A start whose answer was lost may have worked
 // after all, and another try of the slot was made since.
@@ -71,10 +95,11 @@ std::vector<const Replica*> not_wanted(const RolloutTarget& target, const std::v
   for (const Replica* replica : old) {
     const bool serves = replica->phase == Phase::Ready || replica->unknown;
     const bool same_release = replica->release == target.release;
-    const bool stops_first = target.recreate || target.exclusive;
-    if (serves && !stops_first && available - 1 < target.replicas - target.unavailable_max) continue;
+    const bool stops_first = target.recreate || target.exclusive || replica->place == Replica::Place::Lost;
+    const int without_it = available - (written_off(*replica) ? 0 : 1);
+    if (serves && !stops_first && without_it < target.replicas - target.unavailable_max) continue;
     if (serves && !stops_first && !same_release && !follows(target, decision)) continue;
-    if (serves) --available;
+    if (serves) available = without_it;
     retired.push_back(replica);
   }
   return retired;
@@ -84,6 +109,7 @@ std::vector<const Replica*> not_wanted(const RolloutTarget& target, const std::v
 void stop(const RolloutTarget& target, const std::vector<const Replica*>& retired, Instant now, std::string_view reason,
           RolloutDecision& decision) {
   for (const Replica* replica : retired) {
+    if (replica->in_doubt) continue;
     const bool busy = replica->in_flight > 0 && replica->draining < target.drain;
     if (target.routed && (replica->serving || busy)) {
       ++decision.draining;
@@ -93,6 +119,7 @@ void stop(const RolloutTarget& target, const std::vector<const Replica*>& retire
     }
     decision.steps.push_back({What::Stop, replica->id, replica->slot, replica->attempt,
                               !reason.empty()                      ? std::string(reason)
+                              : !replica->leaves_because.empty()   ? replica->leaves_because
                               : replica->release == target.release ? "scaled down to " + std::to_string(target.replicas)
                                                                    : "replaced by release " + target.release});
   }
@@ -142,17 +169,19 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   int alive = 0;
   int old_alive = 0;
   for (const auto& replica : seen) {
+    if (written_off(replica)) continue;
     if (replica.alive()) ++alive;
     if (replica.alive() && !of_target(target, replica)) ++old_alive;
     if (replica.phase == Phase::Ready) ++decision.available;
-    if (replica.phase == Phase::Ready && of_target(target, replica) && !is_twin(target, replica, slots)) ++decision.ready;
+    if (replica.phase == Phase::Ready && of_target(target, replica) && !is_twin(target, replica, slots))
+      ++decision.ready;
   }
   decision.complete = decision.ready == target.replicas && alive == target.replicas;
 
   // A sick instance of the target is ended; its slot is filled again once it is gone.
   int may_end = sick_that_may_end(target, seen);
   for (const auto& replica : seen) {
-    if (replica.phase == Phase::Sick && of_target(target, replica)) {
+    if (replica.phase == Phase::Sick && of_target(target, replica) && !replica.in_doubt) {
       if (may_end-- <= 0) {
         ++decision.braked;
         continue;
@@ -174,26 +203,30 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   for (int slot = 0; slot < target.replicas && !must_wait_for_old; ++slot) {
     const auto found = slots.find(slot);
     const Replica* last = found == slots.end() ? nullptr : found->second;
-    if (last && last->alive()) continue;
+    if ((last && last->alive()) || target.held.contains(slot)) continue;
     if (alive >= target.replicas + (target.blue_green ? std::max(target.replicas, 1) : target.surge_max)) break;
     if (last && last->retry_at > now) {
       decision.wake_at = decision.wake_at ? std::min(*decision.wake_at, last->retry_at) : last->retry_at;
       continue;
     }
     ++alive;
+    const Replica* before = moving_from(target, seen, slot);
+    const std::string replica = "replica " + std::to_string(slot);
     decision.steps.push_back({What::Start,
                               {},
                               slot,
-                              last ? last->attempt + 1 : 1,
-                              last ? "replica " + std::to_string(slot) + " has exited"
-                                   : "replica " + std::to_string(slot) + " does not run"});
+                              next_attempt(target, seen, slot),
+                              before ? replica + " moves: " + before->leaves_because
+                              : last ? replica + " has exited"
+                                     : replica + " does not run",
+                              before != nullptr});
   }
 
   // Of what has exited each slot's newest try is kept, also beside the one that has taken its place and may have nothing
   // to tell yet: for its logs and as evidence. Other releases' once the rollout is complete.
   const auto ended = newest_ended(target, seen);
   for (const auto& replica : seen) {
-    if (replica.alive() || replica.id.empty()) continue;
+    if (replica.alive() || replica.in_doubt || replica.id.empty()) continue;
     const auto newest = ended.find(replica.slot);
     if (newest != ended.end() && newest->second == &replica) continue;
     if (replica.release != target.release && !decision.complete) continue;

@@ -6,11 +6,16 @@
 //   3. Where routes lead to it, an old instance is taken off them first, and stopped when its last request is over or
 //      its time to drain is. BlueGreen moves the routes at once, when every new one is ready.
 //   4. A sick instance is replaced; when more than half are sick at once, a quarter at a time.
-//   5. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
+//   5. An instance whose Server must be left counts as an old one: another is started elsewhere, checked, and only then
+//   it
+//      goes. Where there is no elsewhere it is ended at once, in good order.
+//   6. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
 //      tries never touches the old release.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +34,8 @@ struct RolloutTarget {
   int unavailable_max = 0;
   // Of process instances with a port pinned on the host, two cannot run beside each other.
   bool exclusive = false;
+  std::set<int> held;  // slots in which nothing can be started now: their Server is not there yet, or there is none
+  std::map<int, int> first_try;  // of slots whose tries so far may be where nobody can look now
 };
 
 // One instance, as seen on the host and by its probes.
@@ -50,6 +57,9 @@ struct Replica {
   bool serving = false;  // the routes lead to it
   int in_flight = 0;     // requests and sockets that it has through the router
   Duration draining{};   // since it was taken off the routes
+  enum class Place { Kept, Moving, Lost } place = Place::Kept;  // Moving: once another is ready; Lost: at once
+  std::string leaves_because{};                                 // when not Kept
+  bool in_doubt = false;                                        // its host does not answer: nothing can be done to it
 
   bool alive() const { return phase != Phase::Exited; }
 };
@@ -61,6 +71,7 @@ struct RolloutStep {
   int slot = 0;     // Start
   int attempt = 1;  // Start
   std::string reason;
+  bool moves = false;  // Start: in place of one that lives elsewhere
 };
 
 struct RolloutDecision {

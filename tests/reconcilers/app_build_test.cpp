@@ -91,14 +91,20 @@ TEST_F(AppWorld, ARepositoryThatIsGoneChangesNothing) {
   EXPECT_EQ(world.list("Release").size(), 1U);
 }
 
-std::string placed_app() {
+// On two Servers with agents that answer.
+std::string placed_app(Machine& machine) {
+  machine.reached = {"default/web-1", "default/web-2"};
   std::string text = built_app("/one");
-  return text.insert(text.find("  build:"), "  placement: {servers: [{name: web-2}, {name: web-1}]}\n  replicas: 2\n");
+  text.insert(text.find("  build:"), "  placement: {servers: [{name: web-2}, {name: web-1}]}\n  replicas: 2\n");
+  for (const char* name : {"web-1", "web-2"})
+    text += std::string("---\napiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: ") + name +
+            "}\nspec: {address: 10.0.0.5}\n";
+  return text;
 }
 
 TEST_F(AppWorld, WhatRunsOnServersIsBuiltForThemAndStartedFromWhatWasBuiltThere) {
   parts.code.now = {.digest = "sha256:one", .staged = true};
-  world.apply(placed_app());
+  world.apply(placed_app(machine));
   world.advance(1s);
   EXPECT_EQ(world.reason("App/hello", "Built"), "Building");
   EXPECT_THAT(parts.shop.last.servers, testing::ElementsAre("default/web-1", "default/web-2"));
@@ -127,7 +133,7 @@ TEST_F(AppWorld, ARouteThatLeavesThisMachineSaysThatTheWayIsNotEncrypted) {
 
 TEST_F(AppWorld, WhatWasBuiltOnAServerAndIsGoneThereIsBuiltAgain) {
   parts.code.now = {.digest = "sha256:one", .staged = true};
-  world.apply(placed_app());
+  world.apply(placed_app(machine));
   world.advance(1s);
   parts.shop.end(Shop::Phase::Done);
   until_ready(world);

@@ -35,6 +35,10 @@ struct Machine {
   std::map<std::string, std::pair<WallTime, Duration>> cpu;  // by id: until when it is counted, and how much
   double cores = 0;                                          // that each instance uses
   std::int64_t memory = 0;
+  std::set<std::string> reached;  // Servers whose agents have been heard of
+  std::set<std::string> silent;   // of those, the ones that say nothing now
+  std::set<std::string> sick;     // Servers on which nothing is healthy
+  bool cut_off = false;           // somebody was ended while the routes led there
   std::string log = "the last words\n";
   std::map<std::string, std::string> logs;  // by id, where it is another
   int next_port = 20000;
@@ -56,8 +60,24 @@ struct Machine {
     }
     return false;
   }
+  std::vector<const Instance*> on(const std::string& server) const {
+    std::vector<const Instance*> found;
+    for (const auto& [id, one] : instances) {
+      if (one.server == server && one.state != Instance::State::Exited) found.push_back(&one);
+    }
+    return found;
+  }
+  bool serves(const std::string& id) const {
+    for (const auto& [uid, app] : routes) {
+      for (const auto& [backend, list] : app.upstreams) {
+        if (std::ranges::find(list, id, &providers::RouteUpstream::instance) != list.end()) return true;
+      }
+    }
+    return false;
+  }
   void end(const std::string& id, int code, WallTime now) {
     auto& one = instances.at(id);
+    cut_off = cut_off || serves(id);
     one.state = Instance::State::Exited;
     one.exit_code = code;
     one.exit_reason = "exited with code " + std::to_string(code);
@@ -73,11 +93,16 @@ class Host final : public providers::WorkloadHost {
   Task<std::vector<Instance>> list(std::string uid) override {
     std::vector<Instance> found;
     for (const auto& [id, one] : machine_.instances) {
-      if (uid.empty() || one.owner_uid == uid) found.push_back(one);
+      if (!uid.empty() && one.owner_uid != uid) continue;
+      if (!one.server.empty() && !machine_.reached.contains(one.server)) continue;
+      found.push_back(one);
+      if (machine_.silent.contains(one.server)) found.back().in_doubt = one.server + " does not answer";
     }
     co_return found;
   }
-  void must_know(const std::string&) const override {}
+  void must_know(const std::string& server) const override {
+    if (!machine_.reached.contains(server)) throw Error(ErrorCode::Unavailable, "no agent of " + server + " is known");
+  }
   Task<Instance> start(providers::InstanceSpec spec) override {
     return line_.pass<Instance>("start " + spec.id, [this, spec] { return start_here(spec); });
   }
@@ -111,6 +136,7 @@ class Host final : public providers::WorkloadHost {
 
  private:
   Task<Instance> start_here(providers::InstanceSpec spec) {
+    answers(spec.server);
     if (!machine_.missing.empty()) throw Error(ErrorCode::NotFound, machine_.missing);
     if (spec.command.front() == "/missing") throw Error(ErrorCode::Invalid, "the command \"/missing\" was not found");
     auto& one = machine_.instances[spec.id];
@@ -135,7 +161,12 @@ class Host final : public providers::WorkloadHost {
     }
     co_return one;
   }
+  void answers(const std::string& server) const {
+    if (!server.empty() && (!machine_.reached.contains(server) || machine_.silent.contains(server)))
+      throw Error(ErrorCode::Unavailable, server + " does not answer");
+  }
   Task<> stop_here(std::string id) {
+    if (machine_.instances.contains(id)) answers(machine_.instances.at(id).server);
     if (machine_.instances.contains(id)) machine_.end(id, 143, world_.clock.wall());
     co_return;
   }
@@ -275,29 +306,36 @@ struct Parts {
   Shop shop;
 };
 
+inline void serve_apps(Machine& machine, Parts& parts, World& world, world::Process& process) {
+  parts.hosts.push_back(std::make_unique<Host>(world, process.line, machine));
+  parts.proxies.push_back(std::make_unique<Proxy>(process.line, machine));
+  auto reconciler = std::make_shared<AppReconciler>(
+      AppReconciler::Parts{.reactor = world.reactor,
+                           .client = process.client,
+                           .kinds = world.kinds,
+                           .host = *parts.hosts.back(),
+                           .sources = parts.code,
+                           .builder = parts.shop,
+                           .probe = [&machine](providers::ProbeSpec spec) -> Task<providers::ProbeResult> {
+                             if (machine.silent.contains(spec.server)) co_return providers::ProbeResult{.asked = false};
+                             const bool healthy = machine.healthy && !machine.sick.contains(spec.server);
+                             co_return providers::ProbeResult{healthy, 200, healthy ? "" : "503: not today"};
+                           },
+                           .hash_key = "key",
+                           .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); },
+                           .router = parts.proxies.back().get(),
+                           .disk_alarm = [&machine] { return machine.disk_alarm; }});
+  follow_servers(process.plane->informers(), *reconciler);
+  process.plane->serve(object::Resource::of("gantry.dev", "apps"), *reconciler);
+  process.plane->leave_alone(object::Resource::of("gantry.dev", "releases"));
+  process.reconcilers.push_back(reconciler);
+}
+
 inline world::WorldOptions with_apps(Machine& machine, Parts& parts, std::optional<Fault> fault = {}) {
   world::WorldOptions options;
   options.fault = fault;
   options.setup = [&machine, &parts](World& world, world::Process& process) {
-    parts.hosts.push_back(std::make_unique<Host>(world, process.line, machine));
-    parts.proxies.push_back(std::make_unique<Proxy>(process.line, machine));
-    auto reconciler = std::make_shared<AppReconciler>(AppReconciler::Parts{
-        .reactor = world.reactor,
-        .client = process.client,
-        .kinds = world.kinds,
-        .host = *parts.hosts.back(),
-        .sources = parts.code,
-        .builder = parts.shop,
-        .probe = [&machine](providers::ProbeSpec) -> Task<providers::ProbeResult> {
-          co_return providers::ProbeResult{machine.healthy, 200, machine.healthy ? "" : "503: not today"};
-        },
-        .hash_key = "key",
-        .wake = [plane = process.plane.get()](const object::Key& key) { plane->poke(key); },
-        .router = parts.proxies.back().get(),
-        .disk_alarm = [&machine] { return machine.disk_alarm; }});
-    process.plane->serve(object::Resource::of("gantry.dev", "apps"), *reconciler);
-    process.plane->leave_alone(object::Resource::of("gantry.dev", "releases"));
-    process.reconcilers.push_back(reconciler);
+    serve_apps(machine, parts, world, process);
   };
   return options;
 }
