@@ -43,6 +43,7 @@ struct ProviderSpec {
   std::string endpoint;  // empty: the provider's public one
   std::optional<ProviderCredentials> credentials;
   std::string region;
+  std::vector<std::string> admin_cidrs;  // that may sign in over SSH
   std::optional<ProviderLimits> limits;
   std::vector<Dependency> depends_on;
 };
@@ -52,6 +53,7 @@ void fields(Visitor& visit, ProviderSpec& spec) {
   visit("endpoint", spec.endpoint);
   visit("credentials", spec.credentials);
   visit("region", spec.region);
+  visit("adminCIDRs", spec.admin_cidrs);
   visit("limits", spec.limits);
   visit("dependsOn", spec.depends_on);
 }

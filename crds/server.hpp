@@ -25,10 +25,12 @@ void fields(Visitor& visit, FirewallRule& part) {
 
 struct Firewall {
   std::vector<FirewallRule> inbound;
+  std::vector<std::string> published_from{"0.0.0.0/0", "::/0"};
 };
 template <class Visitor>
 void fields(Visitor& visit, Firewall& part) {
   visit("inbound", part.inbound);
+  visit("publishedFrom", part.published_from);
 }
 
 struct ServerAgent {
@@ -45,6 +47,14 @@ void fields(Visitor& visit, ServerAgent& part) {
   visit("http", part.http);
 }
 
+struct ServerRepair {
+  int unreachable_seconds = 600;
+};
+template <class Visitor>
+void fields(Visitor& visit, ServerRepair& part) {
+  visit("unreachableSeconds", part.unreachable_seconds);
+}
+
 struct ServerSpec {
   std::optional<NameRef> provider_ref;  // absent: local
   std::string size;
@@ -55,6 +65,8 @@ struct ServerSpec {
   std::optional<Firewall> firewall;
   std::string user_data;
   ServerAgent agent;
+  int drain_seconds = 300;
+  std::optional<ServerRepair> repair;  // absent: never
   bool keep_awake = false;
   std::string address;
   std::vector<Dependency> depends_on;
@@ -70,6 +82,8 @@ void fields(Visitor& visit, ServerSpec& spec) {
   visit("firewall", spec.firewall);
   visit("userData", spec.user_data);
   visit("agent", spec.agent);
+  visit("drainSeconds", spec.drain_seconds);
+  visit("repair", spec.repair);
   visit("keepAwake", spec.keep_awake);
   visit("address", spec.address);
   visit("dependsOn", spec.depends_on);

@@ -130,7 +130,7 @@ Task<> BuildSet::work(JobPtr job, BuildSpec spec, Gate::Pass) {
 
 Task<> BuildSet::make(JobPtr job, BuildSpec spec) {
   const auto on_each = [&](std::function<Task<>(std::size_t)> call) {
-    return on_those_that_answer(spec.servers, std::move(call));
+    return for_each_at_most(reactor_, kAtOnce, spec.servers.size(), std::move(call));
   };
   if (spec.kind == BuildSpec::Kind::Pull)
     co_return co_await on_each([this, job, spec](std::size_t i) { return pull(job, spec, spec.servers[i]); });
@@ -147,24 +147,6 @@ Task<> BuildSet::make(JobPtr job, BuildSpec spec) {
   co_await on_each([this, job, spec, image, from](std::size_t i) { return carry(job, image, from, spec.servers[i]); });
 }
 
-// One that is away holds up nobody else: it gets what it needs when something is started there.
-Task<> BuildSet::on_those_that_answer(const std::vector<std::string>& servers,
-                                      std::function<Task<>(std::size_t)> call) {
-  std::size_t done = 0;
-  std::optional<Error> away;
-  co_await for_each_at_most(reactor_, kAtOnce, servers.size(), [&](std::size_t i) -> Task<> {
-    try {
-      co_await call(i);
-      ++done;
-    } catch (const Error& error) {  // tidy: thrown below, if all are away
-      const auto contact = hosts_.contact(servers[i]);
-      if (error.code() != ErrorCode::Unavailable || (contact && contact->connected)) throw;
-      away = error;
-    }
-  });
-  if (done == 0 && away) throw *away;
-}
-
 Task<> BuildSet::wait(JobPtr job) {
   co_await changed_.wait_until(reactor_.now() + kLook);
   if (closing_) throw Error(ErrorCode::Cancelled, "shutting down");
@@ -174,8 +156,8 @@ Task<> BuildSet::wait(JobPtr job) {
 Task<> BuildSet::pull(JobPtr job, BuildSpec spec, std::string server) {
   const auto host = hosts_.agent_of(server);
   std::string digest = co_await host->ensure_image(spec.reference);
-  // One digest for all: that of the first to say it.
-  if (job->state.image.empty()) job->state.image = std::move(digest);
+  // One digest for all: the first Server's.
+  if (server == spec.servers.front()) job->state.image = std::move(digest);
 }
 
 Task<> BuildSet::build_here(JobPtr job, BuildSpec spec) {

@@ -42,7 +42,6 @@ class BuildSet final : public Builder {
 
   Task<> work(JobPtr job, BuildSpec spec, Gate::Pass pass);
   Task<> make(JobPtr job, BuildSpec spec);
-  Task<> on_those_that_answer(const std::vector<std::string>& servers, std::function<Task<>(std::size_t)> call);
   Task<> pull(JobPtr job, BuildSpec spec, std::string server);
   Task<> build_here(JobPtr job, BuildSpec spec);
   Task<> build_there(JobPtr job, BuildSpec spec, std::string server);

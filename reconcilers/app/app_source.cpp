@@ -52,8 +52,8 @@ void read_build(const json::Value& pod_template, BuildSpec& spec) {
 }
 
 void name_owner(const runtime::Subject& subject, const Placement& placement, BuildSpec& spec) {
-  // Who cannot be asked now gets it when something is started there.
-  spec.servers = placement.known();
+  // One that is away holds up nobody else: it gets what it needs when something is started there.
+  spec.servers = placement.well();
   std::ranges::sort(spec.servers);
   spec.owner_uid = subject.meta().uid;
   spec.owner_namespace = subject.key().ns;
@@ -267,8 +267,7 @@ void AppReconciler::plan_rebuild(const runtime::Subject& subject, const AppSeen&
                           {}});
 }
 
-Task<> AppReconciler::act_on_source(const AppSeen& seen, const runtime::Action& action,
-                                    runtime::Notes& notes) {
+Task<> AppReconciler::act_on_source(const AppSeen& seen, const runtime::Action& action, runtime::Notes& notes) {
   if (action.type == "copy") {
     co_await parts_.sources.stage(*seen.work.code, action.after.as_string());
     co_return;

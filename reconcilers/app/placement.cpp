@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "controller/object/selector.hpp"
 
@@ -99,6 +100,14 @@ std::vector<std::string> Placement::known() const {
     if (place.known && place.open()) names.push_back(place.server);
   }
   return names;
+}
+
+std::vector<std::string> Placement::well() const {
+  std::vector<std::string> names = known();
+  std::vector<std::string> some;
+  std::ranges::copy_if(names, std::back_inserter(some),
+                       [&](const std::string& name) { return find(name)->view->ready == "True"; });
+  return some.empty() ? names : some;
 }
 
 std::string Placement::problem() const {

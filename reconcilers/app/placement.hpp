@@ -62,6 +62,8 @@ struct Placement {
   const Place* find(const std::string& server) const;
   // Where something can be started now; empty: nowhere.
   std::vector<std::string> known() const;
+  // Of those, the ones that are well; all of them when none is.
+  std::vector<std::string> well() const;
   // Why nothing can be started anywhere; for people.
   std::string problem() const;
 };

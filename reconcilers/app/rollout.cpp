@@ -222,8 +222,8 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
                               before != nullptr});
   }
 
-  // Of what has exited each slot's newest try is kept, also beside the one that has taken its place and may have nothing
-  // to tell yet: for its logs and as evidence. Other releases' once the rollout is complete.
+  // Of what has exited each slot's newest try is kept, also beside the one that has taken its place and may have
+  // nothing to tell yet: for its logs and as evidence. Other releases' once the rollout is complete.
   const auto ended = newest_ended(target, seen);
   for (const auto& replica : seen) {
     if (replica.alive() || replica.in_doubt || replica.id.empty()) continue;

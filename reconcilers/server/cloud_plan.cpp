@@ -81,6 +81,7 @@ void plan_removal(const CloudView& view, Plan& plan) {
     plan.look_again = view.can().poll_every;
     return;
   }
+  if (wait_for_residents(view.drain, plan)) return;
   for (const CloudServer& machine : view.machines) {
     if (!machine.mark) continue;  // named by the user and never taken over: not ours to remove
     if (!may_remove(view, plan)) return;
@@ -96,6 +97,17 @@ void plan_removal(const CloudView& view, Plan& plan) {
     return;
   }
   if (view.firewall) step(plan, Verb::Delete, "firewall", view.firewall->id, "the Server is deleted");
+}
+
+bool differs_in_disk(const CloudView& view) { return view.record.made_from != view.wanted_from; }
+bool differs_in_size(const CloudView& view, const CloudServer& machine) {
+  return !view.spec.size.empty() && machine.size != view.spec.size;
+}
+bool in_another_region(const CloudView& view, const CloudServer& machine) {
+  return !view.region.empty() && !machine.region.empty() && machine.region != view.region;
+}
+bool is_lost(const CloudView& view) {
+  return view.spec.repair && view.silent >= std::chrono::seconds(view.spec.repair->unreachable_seconds);
 }
 
 // What keeps a new one from being made, in the order in which people can do something about it.
@@ -151,13 +163,13 @@ void plan_resize(const CloudView& view, const CloudServer& machine, Plan& plan) 
 
 // What the spec says and the machine is not. True when something is to be done, or nothing can be.
 bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& plan) {
-  if (!view.region.empty() && !machine.region.empty() && machine.region != view.region) {
+  if (in_another_region(view, machine)) {
     block(plan, "ImmutableField",
           "spec.region: the server is in " + machine.region + " and cannot move to " + view.region +
               "; set it back, or delete this Server and make another");
     return true;
   }
-  if (view.record.made_from != view.wanted_from) {
+  if (differs_in_disk(view)) {
     const json::Value before = json::Object{{"image", view.record.made_from}};
     const json::Value after = json::Object{{"image", view.wanted_from}};
     if (!view.can().rebuild) {
@@ -166,13 +178,13 @@ bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& pl
                 " in its place; set it back, or delete this Server and make another");
     } else if (!view.offer.problem.empty()) {
       block(plan, "CatalogueMismatch", view.offer.problem);
-    } else {
+    } else if (!wait_for_residents(view.drain, plan)) {
       step(plan, Verb::Replace, "disk", machine.id, "what it starts from has changed; what is on its disk goes", before,
            after, true);
     }
     return true;
   }
-  if (!view.spec.size.empty() && machine.size != view.spec.size) {
+  if (differs_in_size(view, machine)) {
     if (!view.can().resize) {
       block(plan, "NotSupported",
             "spec.size: the server is " + machine.size +
@@ -182,12 +194,29 @@ bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& pl
     } else if (!view.limit_refusal.empty()) {
       block(plan, "LimitExceeded", view.limit_refusal);
       plan.look_again = std::chrono::minutes(1);
-    } else {
+    } else if (!wait_for_residents(view.drain, plan)) {
       plan_resize(view, machine, plan);
     }
     return true;
   }
   return false;
+}
+
+// A machine whose agent stays silent is made anew: removed here, and missing from then on.
+bool plan_repair(const CloudView& view, const CloudServer& machine, Plan& plan) {
+  if (!is_lost(view)) return false;
+  if (view.many_silent) {
+    block(plan, "RepairBrake",
+          "its agent is silent, but so are those of more than half of all Servers: that is hardly the machines' fault, "
+          "and none is made anew");
+    plan.look_again = std::chrono::minutes(1);
+    return true;
+  }
+  if (wait_for_residents(view.drain, plan) || !may_remove(view, plan)) return true;
+  step(plan, Verb::Delete, "server", machine.id,
+       "its agent has been silent for " + human_duration(view.silent) + "; spec.repair asks for a new machine", {}, {},
+       true);
+  return true;
 }
 
 void plan_existing(const CloudView& view, Plan& plan) {
@@ -211,6 +240,7 @@ void plan_existing(const CloudView& view, Plan& plan) {
     step(plan, Verb::Delete, "server", view.machines[i].id, "a twin: two were made where one was meant", {}, {}, true);
   }
   if (!plan.actions.empty()) return;
+  if (plan_repair(view, machine, plan)) return;
   if (plan_difference(view, machine, plan)) {
     if (plan.blocked || !plan.actions.empty()) return;
   }
@@ -221,6 +251,31 @@ void plan_existing(const CloudView& view, Plan& plan) {
 }
 
 }  // namespace
+
+std::optional<WhyLeave> why_leave(const CloudView& view) {
+  if (!view.ref.account || view.machines.empty()) return std::nullopt;
+  const CloudServer& machine = view.machines.front();
+  if (view.deleting && machine.mark) return WhyLeave{"Deleting", "it is being deleted"};
+  if (view.deleting || !view.problem.empty()) return std::nullopt;
+  if (is_lost(view) && !view.many_silent) return WhyLeave{"Repairing", "its agent is silent, and it is made anew"};
+  const bool refused = !view.offer.problem.empty() || in_another_region(view, machine);
+  if (differs_in_disk(view) && view.can().rebuild && !refused && !view.record.made_from.empty())
+    return WhyLeave{"Rebuilding", "its disk is made anew, from " + view.wanted_from};
+  if (!differs_in_disk(view) && differs_in_size(view, machine) && view.can().resize && !refused &&
+      view.limit_refusal.empty())
+    return WhyLeave{"Resizing", "it is resized to " + view.spec.size};
+  if (view.drain_requested) return WhyLeave{"Requested", "annotation gantry.dev/drain asks for it"};
+  return std::nullopt;
+}
+
+bool wait_for_residents(const Drain& drain, Plan& plan) {
+  if (!drain.waits()) return false;
+  block(plan, "Draining",
+        drain.why + "; its Apps are to leave first, and there is still " + drain.who + "; at " +
+            format_time(drain.until) + " it is done all the same");
+  plan.look_again = std::chrono::seconds(1);
+  return true;
+}
 
 Plan plan_cloud(const CloudView& view) {
   Plan plan;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "controller/base/error.hpp"
 #include "reconcilers/server/cloud_plan.hpp"
@@ -45,9 +46,31 @@ std::vector<std::string> networks_of(std::vector<std::string> from) {
   return from;
 }
 
+// "8000/tcp"
+FirewallRule rule_of(std::string_view published) {
+  const std::size_t slash = published.find('/');
+  const int port = port_of(published.substr(0, slash), published);
+  return {std::string(published.substr(slash + 1)), port, port, {}};
+}
+
+constexpr int kSsh = 22;
+
 }  // namespace
 
-std::vector<FirewallRule> firewall_rules(const crds::ServerSpec& spec) {
+std::vector<std::string> open_ports(const std::vector<std::string>& published, const std::vector<FirewallRule>& rules) {
+  std::vector<std::string> open;
+  std::ranges::copy_if(published, std::back_inserter(open), [&](const std::string& text) {
+    const FirewallRule wanted = rule_of(text);
+    return std::ranges::any_of(rules, [&](const FirewallRule& rule) {
+      return rule.protocol == wanted.protocol && rule.first_port <= wanted.first_port &&
+             wanted.first_port <= rule.last_port;
+    });
+  });
+  return open;
+}
+
+std::vector<FirewallRule> firewall_rules(const crds::ServerSpec& spec, const std::vector<std::string>& published,
+                                         const std::vector<std::string>& admins) {
   std::vector<FirewallRule> rules;
   if (!spec.firewall) return rules;
   for (const auto& rule : spec.firewall->inbound) {
@@ -60,6 +83,12 @@ std::vector<FirewallRule> firewall_rules(const crds::ServerSpec& spec) {
     for (const auto& [first, last] : ranges_of(rule.ports))
       rules.push_back({std::string(crds::to_string(rule.protocol)), first, last, from});
   }
+  const auto from = networks_of(spec.firewall->published_from);
+  for (const auto& port : from.empty() ? std::vector<std::string>() : published) {
+    rules.push_back(rule_of(port));
+    rules.back().from = from;
+  }
+  if (!admins.empty()) rules.push_back({"tcp", kSsh, kSsh, networks_of(admins)});
   // The agent asks for its key over TLS; where the controller calls from may change.
   if (spec.agent.enabled) rules.push_back({"tcp", spec.agent.port, spec.agent.port, {"0.0.0.0/0", "::/0"}});
   std::ranges::sort(rules);

@@ -89,17 +89,24 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   view.region = view.spec.region.empty() ? view.ref.spec.region : view.spec.region;
   view.brake = view.ref.account->brake();
   co_await observe_machines(subject, seen);
-  if (view.deleting) co_return;
-
   if (!view.machines.empty()) seen.endpoint.address = reachable_address(view.machines.front());
   co_await observe_endpoint(subject, seen);
+  co_await observe_residents(subject.key().ns + "/" + subject.key().name, subject, seen);
+  observe_silence(subject, seen);
+  if (view.deleting) {
+    observe_drain(subject, why_leave(view), seen);
+    co_return;
+  }
+  view.drain_requested = subject.annotation("gantry.dev/drain") == "true";
   view.wants_firewall = view.spec.firewall.has_value();
+  view.published = seen.residents.ports;
   try {
-    view.rules = firewall_rules(view.spec);
+    view.rules = firewall_rules(view.spec, view.published, view.ref.spec.admin_cidrs);
   } catch (const Error& error) {  // tidy: what is written wrong is shown by the plan, not thrown at the queue
     problem(view, "Invalid", error.message());
   }
   co_await observe_wish(subject, view);
+  observe_drain(subject, why_leave(view), seen);
   const runtime::Plan next = plan_cloud(view);
   memory_of(subject).hurry = !next.actions.empty() || (next.look_again && *next.look_again <= view.can().poll_every);
 }

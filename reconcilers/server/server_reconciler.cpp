@@ -79,14 +79,20 @@ Task<runtime::SeenPtr> ServerReconciler::observe(const runtime::Subject& subject
   seen->keep_awake = spec_of(subject).bool_or("keepAwake", false);
   memory_of(subject);
   if (seen->where == Where::Local) {
-    if (subject.meta().deleting) co_return seen;
     seen->endpoint.address = spec_of(subject).string_or("address");
     co_await observe_endpoint(subject, *seen);
+    co_await observe_residents(name, subject, *seen);
+    std::optional<WhyLeave> why;
+    if (subject.annotation("gantry.dev/drain") == "true")
+      why = {"Requested", "annotation gantry.dev/drain asks for it"};
+    if (subject.meta().deleting) why = {"Deleting", "it is being deleted"};
+    observe_drain(subject, std::move(why), *seen);
   } else {
     co_await observe_cloud(subject, *seen);
-    if (subject.meta().deleting) co_return seen;
   }
   seen->kept = !seen->endpoint.url.empty() && parts_.hosts.keeps(name, seen->endpoint);
+  memory_of(subject).follows = seen->cloud.wants_firewall || seen->cloud.drain.waits();
+  if (subject.meta().deleting) co_return seen;
   co_await observe_health(subject.meta().uid, *seen);
   co_return seen;
 }
@@ -154,6 +160,11 @@ Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, Serve
 runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
   const auto& seen = static_cast<const ServerSeen&>(what);
   runtime::Plan plan;
+  if (subject.meta().deleting && wait_for_residents(seen.cloud.drain, plan)) {
+    // After a restart it is not known who is there before the agent was asked.
+    if (!seen.kept && !seen.endpoint.url.empty()) plan_contact(subject, seen, plan);
+    return plan;
+  }
   if (subject.meta().deleting || seen.where == Where::Nowhere) {
     if (seen.contact)
       plan.actions.push_back({Verb::Delete,
@@ -181,6 +192,10 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
     if (seen.endpoint.url.empty() || plan.look_again) return plan;  // no address yet
   }
   plan_contact(subject, seen, plan);
+  if (seen.cloud.silent > Duration{}) {
+    const Duration left = std::chrono::seconds(seen.cloud.spec.repair->unreachable_seconds) - seen.cloud.silent;
+    if (left > Duration{}) plan.look_again = std::min(plan.look_again.value_or(left), left);
+  }
   return plan;
 }
 
@@ -222,9 +237,11 @@ Task<> ServerReconciler::act(const runtime::Subject& subject, const runtime::See
   } else if (action.type != "contact") {
     co_await act_on_cloud(subject, seen, action, notes);
   } else if (action.verb == Verb::Delete) {
+    memory_of(subject).empty = true;
     parts_.hosts.forget(name);
   } else {
     parts_.hosts.keep(name, seen.endpoint);
+    follow_residents(name, subject.meta().uid);
   }
 }
 
@@ -233,6 +250,9 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
   const auto& seen = static_cast<const ServerSeen&>(what);
   if (seen.where == Where::Nowhere) return others_.report(subject, what, plan);
   runtime::Report report;
+  // That an agent was there is known for as long as its machine is, also to a controller that has not heard it yet.
+  const json::Value* agent = subject.json.at({"status", "agent"});
+  if (agent && (seen.where == Where::Local || !seen.cloud.machines.empty())) report.status["agent"] = *agent;
   if (seen.where == Where::Cloud) {
     report_cloud(subject, seen, plan, report);
     return report;
@@ -241,12 +261,13 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
   const bool is_name = address.find_first_not_of("0123456789.:abcdef") != std::string::npos;
   report.status["addresses"] =
       json::Array{json::Object{{"type", is_name ? "Hostname" : "InternalIP"}, {"address", address}}};
-  if (plan.blocked) {
+  if (plan.blocked && !subject.meta().deleting) {
     report.conditions = {{"AgentReachable", "Unknown", plan.blocked_reason, plan.blocked_message},
                          {"Ready", "False", plan.blocked_reason, plan.blocked_message}};
     return report;
   }
   report_agent(seen, report);
+  report_drain(subject, seen, report);
   if (seen.contact && seen.contact->connected) report.status["state"] = "running";
   return report;
 }

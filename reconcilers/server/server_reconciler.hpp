@@ -21,6 +21,7 @@ namespace gantry::reconcilers::server {
 
 struct ServerSeen;
 struct CloudView;
+struct WhyLeave;
 
 class ServerReconciler final : public runtime::Reconciler {
  public:
@@ -65,6 +66,14 @@ class ServerReconciler final : public runtime::Reconciler {
   Task<> observe_wish(const runtime::Subject& subject, CloudView& view);
   Task<> observe_operation(const runtime::Subject& subject, CloudView& view);
 
+  Task<> observe_residents(const std::string& name, const runtime::Subject& subject, ServerSeen& seen);
+  void observe_silence(const runtime::Subject& subject, ServerSeen& seen) const;
+  // Since when, and for how long still, its Apps are waited for.
+  void observe_drain(const runtime::Subject& subject, std::optional<WhyLeave> why, ServerSeen& seen) const;
+  void report_drain(const runtime::Subject& subject, const ServerSeen& seen, runtime::Report& report) const;
+  // What comes and goes on the machine is news to its firewall, and to who waits for it to be empty.
+  void follow_residents(const std::string& name, const std::string& uid);
+
   void plan_contact(const runtime::Subject& subject, const ServerSeen& seen, runtime::Plan& plan) const;
 
   Task<> act_on_cloud(const runtime::Subject& subject, const ServerSeen& seen, const runtime::Action& action,
@@ -90,6 +99,8 @@ class ServerReconciler final : public runtime::Reconciler {
     bool hurry = false;  // something is on its way
     std::optional<providers::Operation> operation;
     Instant shutdown_at{};
+    bool follows = false;  // who comes and goes there is news
+    bool empty = false;    // nobody was left, and so the contact was ended
     struct Refusal {
       Error error;
       std::int64_t generation = 0;

@@ -1,4 +1,5 @@
 #include "providers/money.hpp"
+#include "reconcilers/server/cloud_plan.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
 #include "reconcilers/server/server_seen.hpp"
 
@@ -39,6 +40,14 @@ json::Value addresses_of(const CloudServer& machine) {
 void ServerReconciler::report_cloud(const runtime::Subject& subject, const ServerSeen& seen, const runtime::Plan& plan,
                                     runtime::Report& report) const {
   const CloudView& view = seen.cloud;
+  report_drain(subject, seen, report);
+  // Where nobody may reach them, nobody need wait for their ports to be open.
+  if (view.wants_firewall && !view.spec.firewall->published_from.empty()) {
+    json::Array open;
+    if (view.firewall && view.firewall->applied)
+      for (auto& port : open_ports(view.published, view.firewall->rules)) open.emplace_back(std::move(port));
+    report.status["openPorts"] = std::move(open);
+  }
   const auto not_ready = [&](std::string status, std::string reason, std::string message) {
     report.conditions.push_back({"Ready", std::move(status), std::move(reason), std::move(message)});
   };

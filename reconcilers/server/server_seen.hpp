@@ -26,11 +26,28 @@ struct Record {
   bool nothing_made() const { return external_name.empty() && !pending; }
 };
 
+// Whose instances are on the machine.
+struct Residents {
+  bool known = true;               // false: the agent has been there once, and has not been heard of since this began
+  std::vector<std::string> alive;  // "hello (2)", sorted
+  std::vector<std::string> ports;  // "8000/tcp": of all that are there, sorted; absent ones were closed
+};
+
+// Apps leave before their machine goes, or stops for a while.
+struct Drain {
+  std::string reason;  // for programs; empty: nobody needs to leave
+  std::string why;     // for people: "it is being deleted"
+  std::string who;     // has not left yet; empty: nobody
+  WallTime until{};    // then it is done all the same
+  bool over = false;   // that time has come
+  bool waits() const { return !reason.empty() && !who.empty() && !over; }
+};
+
 // A Server at a provider: everything that the decision needs.
 struct CloudView {
   bool deleting = false;
-  std::string name;          // at the provider; with the namespace in it where that is another than "default"
-  std::string agent_secret;  // that is made for the agent
+  std::string name;            // at the provider; with the namespace in it where that is another than "default"
+  std::string agent_secret;    // that is made for the agent
   std::string problem_reason;  // nothing can be done until something else changes
   std::string problem;
   crds::ServerSpec spec;
@@ -63,6 +80,11 @@ struct CloudView {
   bool shutdown_overdue = false;  // it was asked to shut down, and did not
   Duration brake{};
   WallTime now{};
+  Drain drain;
+  bool drain_requested = false;
+  Duration silent{};  // for so long the agent of this very machine, which was there, has said nothing
+  bool many_silent = false;
+  std::vector<std::string> published;  // ports of Apps that the firewall is to let in
 
   const providers::Capabilities& can() const { return ref.account->can(); }
 };
@@ -83,6 +105,7 @@ struct ServerSeen final : runtime::Seen {
     const json::Value* known = health.find("awake");
     return known ? *known : json::Value();
   }
+  Residents residents;
   CloudView cloud;
 };
 

@@ -23,7 +23,9 @@ struct AgentDirectory final : providers::HostDirectory {
     if (!endpoints.contains(server)) return std::nullopt;
     return at == contacts.end() ? providers::AgentContact{} : at->second;
   }
-  std::shared_ptr<providers::WorkloadHost> find_host(const std::string&) const override { return nullptr; }
+  std::shared_ptr<providers::WorkloadHost> find_host(const std::string& server) const override {
+    return host_of && endpoints.contains(server) ? host_of(server) : nullptr;
+  }
   Task<json::Value> health(std::string) override {
     json::Object said{
         {"capacity", json::Object{{"cpuMillis", 2000}, {"memoryBytes", 4LL << 30}, {"diskBytes", 80LL << 30}}},
@@ -53,6 +55,8 @@ struct AgentDirectory final : providers::HostDirectory {
     world.settle();
   }
 
+  // What runs on a Server, for tests in which something does.
+  std::function<std::shared_ptr<providers::WorkloadHost>(const std::string& server)> host_of;
   std::map<std::string, providers::AgentEndpoint> endpoints;
   std::map<std::string, providers::AgentContact> contacts;
   std::function<void(const std::string&)> listener;

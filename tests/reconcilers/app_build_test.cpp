@@ -97,8 +97,8 @@ std::string placed_app(Machine& machine) {
   std::string text = built_app("/one");
   text.insert(text.find("  build:"), "  placement: {servers: [{name: web-2}, {name: web-1}]}\n  replicas: 2\n");
   for (const char* name : {"web-1", "web-2"})
-    text += std::string("---\napiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: ") + name +
-            "}\nspec: {address: 10.0.0.5}\n";
+    text = std::string("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: ") + name +
+           "}\nspec: {address: 10.0.0.5}\n---\n" + text;
   return text;
 }
 
@@ -123,7 +123,7 @@ TEST_F(AppWorld, WhatRunsOnServersIsBuiltForThemAndStartedFromWhatWasBuiltThere)
 
 TEST_F(AppWorld, ARouteThatLeavesThisMachineSaysThatTheWayIsNotEncrypted) {
   parts.code.now = {.digest = "sha256:one", .staged = true};
-  world.apply(placed_app() + kRoute);
+  world.apply(placed_app(machine) + kRoute);
   world.advance(1s);
   parts.shop.end(Shop::Phase::Done);
   until_ready(world);

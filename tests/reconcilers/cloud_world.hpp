@@ -18,8 +18,12 @@ struct NoNetwork final : http::Transport {
 class CloudWorld : public CloudReconcilers {
  public:
   // count: whose calls have numbers, as FaultPlan::only; from the very first one on.
-  explicit CloudWorld(world::WorldOptions options = {}, const std::string& count = {})
-      : world(with_setup(std::move(options))), cloud(*(sky_ = std::make_unique<MemoryCloud>(world.clock))) {
+  // also: what else each controller serves.
+  explicit CloudWorld(world::WorldOptions options = {}, const std::string& count = {},
+                      std::function<void(world::World&, world::Process&)> also = {})
+      : also_(std::move(also)),
+        world(with_setup(std::move(options))),
+        cloud(*(sky_ = std::make_unique<MemoryCloud>(world.clock))) {
     world.faults.only = count;
     world.restart();
     world.apply(R"(
@@ -60,6 +64,7 @@ spec: {type: hetzner, region: fsn1}
   NoNetwork network;
 
  private:
+  std::function<void(world::World&, world::Process&)> also_;
   std::unique_ptr<MemoryCloud> sky_;  // made after the world, whose clock it has, and gone after it
 
  public:
@@ -70,12 +75,12 @@ spec: {type: hetzner, region: fsn1}
   world::WorldOptions with_setup(world::WorldOptions options) {
     options.start = false;  // not before there is a cloud
     options.setup = [this](world::World& house, world::Process& process) {
-      serve(house, process, network,
-            {{"hetzner",
-              [this, &process](const providers::ProviderParts&, const providers::ProviderSettings&) {
-                return connect(cloud, process.line);
-              }}},
-            account_options);
+      serve(
+          house, process, network,
+          {{"hetzner", [this, &process](const providers::ProviderParts&,
+                                        const providers::ProviderSettings&) { return connect(cloud, process.line); }}},
+          account_options);
+      if (also_) also_(house, process);
     };
     return options;
   }
