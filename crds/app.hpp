@@ -79,13 +79,41 @@ void fields(Visitor& visit, ServerSelector& selector) {
   visit("matchExpressions", selector.match_expressions);
 }
 
+struct ScalingMetric {
+  ScalingResource resource = ScalingResource::Cpu;
+  int average_utilization = 0;
+};
+template <class Visitor>
+void fields(Visitor& visit, ScalingMetric& metric) {
+  visit("resource", metric.resource);
+  visit("averageUtilization", metric.average_utilization);
+}
+
+struct ServerScaling {
+  int min_servers = 1;
+  int max_servers = 0;
+  int scale_up_cooldown_seconds = 30;
+  int scale_down_cooldown_seconds = 300;
+  std::vector<ScalingMetric> metrics;
+};
+template <class Visitor>
+void fields(Visitor& visit, ServerScaling& scaling) {
+  visit("minServers", scaling.min_servers);
+  visit("maxServers", scaling.max_servers);
+  visit("scaleUpCooldownSeconds", scaling.scale_up_cooldown_seconds);
+  visit("scaleDownCooldownSeconds", scaling.scale_down_cooldown_seconds);
+  visit("metrics", scaling.metrics);
+}
+
 struct Provision {
   int count = 1;
+  std::optional<ServerScaling> scaling;
   json::Value server_template;  // a Server's spec
 };
 template <class Visitor>
 void fields(Visitor& visit, Provision& provision) {
   visit("count", provision.count);
+  visit("scaling", provision.scaling);
   visit("template", provision.server_template);
 }
 
@@ -294,16 +322,6 @@ void fields(Visitor& visit, AppRoute& route) {
   visit("tls", route.tls);
   visit("cors", route.cors);
   visit("rateLimit", route.rate_limit);
-}
-
-struct ScalingMetric {
-  ScalingResource resource = ScalingResource::Cpu;
-  int average_utilization = 0;
-};
-template <class Visitor>
-void fields(Visitor& visit, ScalingMetric& metric) {
-  visit("resource", metric.resource);
-  visit("averageUtilization", metric.average_utilization);
 }
 
 struct AppScaling {

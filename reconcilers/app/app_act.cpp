@@ -39,6 +39,8 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
     co_await parts_.client.remove({releases_resource(), subject.key().ns, action.target});
   } else if (action.type == "server") {
     co_await act_on_server(subject, seen, action, notes);
+  } else if (action.type == "servers") {
+    act_on_server_scaling(subject, action, notes);
   } else if (action.type == "placement") {
     co_await record_placement(subject, seen);
   } else if (action.type == "route") {

@@ -91,7 +91,7 @@ Task<> AppReconciler::observe_servers(const runtime::Subject& subject, AppSeen& 
   ProvisionInput input;
   input.app = subject.key().name;
   if (const json::Value* provision = provision_of(subject.json)) {
-    input.count = static_cast<int>(provision->int_or("count", 1));
+    input.count = observe_server_scaling(subject, seen, static_cast<int>(provision->int_or("count", 1)));
     const json::Value* made_of = provision->find("template");
     input.template_hash =
         sha256(json::dump(made_of ? *made_of : json::Value(json::Object{})) + (subject.retained() ? "Retain" : ""));
@@ -247,14 +247,16 @@ std::optional<std::string> AppReconciler::run_server(const AppSeen& seen) const 
 // ---------------------------------------------------------------- plan
 
 void AppReconciler::plan_servers(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan) {
-  if (!seen.provision) return;
+  if (!seen.provision || plan_server_scaling(subject, seen, plan)) return;
   const auto add = [&](Verb verb, const std::string& name, std::string reason, bool destructive = false) {
     plan.actions.push_back({verb, "server", name, std::move(reason), {}, {}, destructive, {}});
   };
   const json::Value* provision = provision_of(subject.json);
   const AppMemory& memory = memory_.at(subject.meta().uid);
   const bool refused = memory.server_refused.first == subject.meta().generation && memory.server_refused.first != 0;
-  const std::string count = provision ? std::to_string(provision->int_or("count", 1)) : "0";
+  const std::string count = seen.server_load ? std::to_string(*seen.server_load->desired)
+                            : provision      ? std::to_string(provision->int_or("count", 1))
+                                             : "0";
   for (const auto& name : seen.provision->make) {
     if (refused) break;
     add(Verb::Create, name, "spec.placement.provision asks for " + count);

@@ -69,6 +69,11 @@ class AppReconciler final : public runtime::Reconciler {
   Task<> observe_releases(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_servers(const runtime::Subject& subject, AppSeen& seen);
   void learn_hosts(Placement& placement) const;
+  // How many Servers are to be made for the App, where `count` is declared.
+  int observe_server_scaling(const runtime::Subject& subject, AppSeen& seen, int count);
+  bool plan_server_scaling(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  void act_on_server_scaling(const runtime::Subject& subject, const runtime::Action& action, runtime::Notes& notes);
+  void report_server_scaling(const runtime::Subject& subject, const AppSeen& seen, runtime::Report& report) const;
   // Which Server each slot of the release that runs is for, and who must leave where it is.
   void place(const runtime::Subject& subject, AppSeen& seen);
   // Whoever the outside cannot reach yet is not ready.
@@ -162,6 +167,7 @@ class AppReconciler final : public runtime::Reconciler {
     bool recalled = false;  // what the status says of failures has been read
     ProgressMemory progress;
     LoadMemory load;
+    LoadMemory servers;  // the same of the Servers that are made for it
     bool has_placement = false;
     bool placement_recalled = false;
     Assignment placed;             // as it is durable

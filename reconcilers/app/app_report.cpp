@@ -143,6 +143,7 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
   }
   if (json::Value placements = placements_of(subject, seen); !placements.as_array().empty())
     report.status["placements"] = std::move(placements);
+  report_server_scaling(subject, seen, report);
   if (subject.meta().deleting) {
     report.conditions.push_back(
         {"Ready", "False", "Deleting", plan.blocked ? plan.blocked_message : "its instances are being stopped"});

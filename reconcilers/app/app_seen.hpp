@@ -74,6 +74,7 @@ struct AppSeen final : runtime::Seen {
   Assignment recorded;              // as it is durable
   std::string placement_problem;    // of what is written
   std::optional<ProvisionDecision> provision;
+  std::optional<LoadMemory> server_load;  // of the Servers made for it, where their number follows it
   std::string template_hash;  // of placement.provision.template
 
   std::vector<ReleaseView> releases;

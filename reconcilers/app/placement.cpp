@@ -4,6 +4,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "controller/object/quantity.hpp"
 #include "controller/object/selector.hpp"
 
 namespace gantry::reconcilers::app {
@@ -25,6 +26,15 @@ std::string text_at(const json::Value& object, std::initializer_list<std::string
 const json::Value* placement_of(const json::Value& pod_template) {
   const json::Value* placement = pod_template.find("placement");
   return placement && placement->is_object() ? placement : nullptr;
+}
+
+std::optional<double> percent_of(const json::Value& server, std::string_view part) {
+  const json::Value* used = server.at({"status", "usage", part});
+  const json::Value* all = server.at({"status", "capacity", part});
+  if (!used || !all) return std::nullopt;
+  const auto capacity = object::milli_of(*all);
+  if (capacity <= 0) return std::nullopt;
+  return 100.0 * static_cast<double>(object::milli_of(*used)) / static_cast<double>(capacity);
 }
 
 // "hello-3" of "hello" is 3; 0: it has another name.
@@ -64,6 +74,8 @@ ServerView read_server(const object::ObjectPtr& object, const std::string& app_u
   view.settled =
       current && view.ready == "True" && synced && synced->string_or("status") == "True" && view.leaving.empty();
   view.ever_reached = !text_at(server, {"status", "agent", "lastSeen"}).empty();
+  view.cpu_percent = percent_of(server, "cpu");
+  view.memory_percent = percent_of(server, "memory");
   view.template_hash = text_at(server, {"metadata", "annotations", kTemplateHash});
   if (const json::Value* open = server.at({"status", "openPorts"}); open && open->is_array()) {
     view.guarded = true;

@@ -25,15 +25,16 @@ struct ServerView {
   std::string name;  // "namespace/name"
   object::ObjectPtr stored;
   bool deleting = false;
-  bool ours = false;                   // made for this App
-  std::string leaving;                 // why it must be left; empty: it need not
-  std::string ready, reason, message;  // its condition Ready
-  bool refused = false;                // it cannot become what its spec says: Synced=False
-  bool settled = false;                // it is what its spec says, and works
-  bool ever_reached = false;           // its agent was heard of once: something may run there
-  std::string template_hash;           // of a Server that is ours
-  bool guarded = false;                // its firewall is kept in step with ports
-  std::set<std::string> open_ports;    // "8000/tcp": that it lets in
+  bool ours = false;                                  // made for this App
+  std::string leaving;                                // why it must be left; empty: it need not
+  std::string ready, reason, message;                 // its condition Ready
+  bool refused = false;                               // it cannot become what its spec says: Synced=False
+  bool settled = false;                               // it is what its spec says, and works
+  bool ever_reached = false;                          // its agent was heard of once: something may run there
+  std::optional<double> cpu_percent, memory_percent;  // what is used of it
+  std::string template_hash;                          // of a Server that is ours
+  bool guarded = false;                               // its firewall is kept in step with ports
+  std::set<std::string> open_ports;                   // "8000/tcp": that it lets in
 
   std::string short_name() const { return name.substr(name.find('/') + 1); }
   // For a replica that is somewhere else as well as here.

@@ -12,19 +12,13 @@ std::string_view name_of(Scaling::Metric::Resource resource) {
   return resource == Scaling::Metric::Resource::Cpu ? "cpu" : "memory";
 }
 
-}  // namespace
-
-int Scaling::clamp(int replicas) const { return std::clamp(replicas, least, std::max(least, most)); }
-
-std::optional<Scaling> scaling_of(const json::Value& app) {
-  const json::Value* spec = app.at({"spec", "scaling"});
-  if (!spec || !spec->is_object()) return std::nullopt;
+Scaling read_scaling(const json::Value& spec, std::string_view least, std::string_view most) {
   Scaling scaling;
-  scaling.least = std::max(1, static_cast<int>(spec->int_or("minReplicas", 1)));
-  scaling.most = static_cast<int>(spec->int_or("maxReplicas", 1));
-  scaling.up_after = std::chrono::seconds(spec->int_or("scaleUpCooldownSeconds", 30));
-  scaling.down_after = std::chrono::seconds(spec->int_or("scaleDownCooldownSeconds", 300));
-  if (const json::Value* metrics = spec->find("metrics"); metrics && metrics->is_array()) {
+  scaling.least = std::max(1, static_cast<int>(spec.int_or(least, 1)));
+  scaling.most = static_cast<int>(spec.int_or(most, 1));
+  scaling.up_after = std::chrono::seconds(spec.int_or("scaleUpCooldownSeconds", 30));
+  scaling.down_after = std::chrono::seconds(spec.int_or("scaleDownCooldownSeconds", 300));
+  if (const json::Value* metrics = spec.find("metrics"); metrics && metrics->is_array()) {
     for (const auto& metric : metrics->as_array()) {
       scaling.metrics.push_back({metric.string_or("resource") == "memory" ? Scaling::Metric::Resource::Memory
                                                                           : Scaling::Metric::Resource::Cpu,
@@ -32,6 +26,22 @@ std::optional<Scaling> scaling_of(const json::Value& app) {
     }
   }
   return scaling;
+}
+
+}  // namespace
+
+int Scaling::clamp(int replicas) const { return std::clamp(replicas, least, std::max(least, most)); }
+
+std::optional<Scaling> scaling_of(const json::Value& app) {
+  const json::Value* spec = app.at({"spec", "scaling"});
+  if (!spec || !spec->is_object()) return std::nullopt;
+  return read_scaling(*spec, "minReplicas", "maxReplicas");
+}
+
+std::optional<Scaling> server_scaling_of(const json::Value& app) {
+  const json::Value* spec = app.at({"spec", "placement", "provision", "scaling"});
+  if (!spec || !spec->is_object()) return std::nullopt;
+  return read_scaling(*spec, "minServers", "maxServers");
 }
 
 int wanted_replicas(const json::Value& app) {

@@ -29,6 +29,8 @@ struct Scaling {
 };
 // Absent: nothing scales this App.
 std::optional<Scaling> scaling_of(const json::Value& app);
+// The same of the Servers that are made for it: spec.placement.provision.scaling.
+std::optional<Scaling> server_scaling_of(const json::Value& app);
 // How many instances are wanted: spec.replicas, or with spec.scaling what the scaler decided last.
 int wanted_replicas(const json::Value& app);
 

@@ -29,7 +29,7 @@ struct AgentDirectory final : providers::HostDirectory {
   Task<json::Value> health(std::string) override {
     json::Object said{
         {"capacity", json::Object{{"cpuMillis", 2000}, {"memoryBytes", 4LL << 30}, {"diskBytes", 80LL << 30}}},
-        {"usage", json::Object{{"cpuMillis", 100}, {"memoryBytes", 1LL << 30}, {"diskBytes", 8LL << 30}}}};
+        {"usage", json::Object{{"cpuMillis", cpu_millis}, {"memoryBytes", 1LL << 30}, {"diskBytes", 8LL << 30}}}};
     if (awake) said.set("awake", *awake);
     co_return said;
   }
@@ -57,6 +57,7 @@ struct AgentDirectory final : providers::HostDirectory {
 
   // What runs on a Server, for tests in which something does.
   std::function<std::shared_ptr<providers::WorkloadHost>(const std::string& server)> host_of;
+  int cpu_millis = 100;  // that each uses, of 2000
   std::map<std::string, providers::AgentEndpoint> endpoints;
   std::map<std::string, providers::AgentContact> contacts;
   std::function<void(const std::string&)> listener;

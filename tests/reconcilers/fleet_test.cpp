@@ -179,6 +179,57 @@ TEST(Fleet, ServersAreMadeOnceWhateverIsCutOff) {
   }
 }
 
+const std::string kScaled =
+    "{provision: {template: {providerRef: {name: cloud}, size: cx23, image: debian-12}, scaling: {maxServers: 3, "
+    "metrics: [{resource: cpu, averageUtilization: 60}]}}}";
+
+TEST(Fleet, TheNumberOfServersFollowsWhatTheyUse) {
+  FleetWorld fleet;
+  fleet.app(3, kScaled);
+  fleet.live(2min);
+  EXPECT_THAT(fleet.servers(), ElementsAre("hello-1"));
+  fleet.house.hosts.cpu_millis = 1800;
+  fleet.live(7min);
+  EXPECT_THAT(fleet.counts({"hello-1", "hello-2", "hello-3"}), ElementsAre(1, 1, 1)) << "and its replicas with them";
+  const json::Value app = fleet.world.get("App/hello");
+  EXPECT_EQ(app.at({"status", "provision", "desiredServers"})->as_int(), 3);
+  EXPECT_EQ(app.at({"status", "provision", "reason"})->as_string(), "cpu at 90 %, its target is 60 %");
+  fleet.house.hosts.cpu_millis = 100;
+  fleet.live(4min);
+  EXPECT_THAT(fleet.servers(), SizeIs(3)) << "not at the first lull";
+  fleet.live(6min);
+  EXPECT_THAT(fleet.servers(), ElementsAre("hello-1"));
+  EXPECT_THAT(fleet.counts({"hello-1"}), ElementsAre(3));
+  EXPECT_THAT(fleet.killed, IsEmpty());
+  EXPECT_FALSE(fleet.machine.emptied || fleet.machine.cut_off);
+}
+
+TEST(Fleet, ABudgetWinsOverTheLoad) {
+  FleetWorld fleet;
+  fleet.house.limit(R"({"servers":2})");
+  fleet.house.hosts.cpu_millis = 1800;
+  fleet.app(2, kScaled);
+  fleet.live(8min);
+  EXPECT_THAT(fleet.cloud.names(), SizeIs(2));
+  EXPECT_THAT(fleet.servers(), SizeIs(2)) << "one that cannot be had is not kept waiting";
+  EXPECT_THAT(fleet.world.get("App/hello").at({"status", "provision", "reason"})->as_string(),
+              HasSubstr("one more cannot be had"));
+  EXPECT_EQ(fleet.house.state("App/hello", "Ready"), "True/AllReplicasReady");
+}
+
+TEST(Fleet, ARestartLetsNoServerGo) {
+  FleetWorld fleet;
+  fleet.app(3, kScaled);
+  fleet.live(1min);
+  fleet.house.hosts.cpu_millis = 1800;
+  fleet.live(7min);
+  ASSERT_THAT(fleet.servers(), SizeIs(3));
+  fleet.house.hosts.cpu_millis = 100;
+  fleet.world.restart();
+  fleet.live(2min);
+  EXPECT_THAT(fleet.servers(), SizeIs(3));
+}
+
 // ---------------------------------------------------------------- silence
 
 TEST(Fleet, ASilentServerHoldsUpNobodyElseAlsoAfterARestart) {
