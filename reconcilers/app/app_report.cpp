@@ -78,6 +78,17 @@ bool runs_here(const AppSeen& seen) {
   return std::ranges::any_of(seen.instances, [](const auto& one) { return one.instance.server.empty(); });
 }
 
+// A replica has nowhere to start now: what it was meant for does not exist, or is not there yet.
+Condition waiting_for_server(const AppSeen& seen) {
+  const int slot = *seen.target.held.begin();
+  const auto to = seen.placement.assignment.find(slot);
+  const Place* place = to == seen.placement.assignment.end() ? nullptr : seen.placement.find(to->second);
+  const std::string text =
+      "replica " + std::to_string(slot) + " waits: " + (place ? place->problem() : seen.placement.problem());
+  if (!place || !place->view) return {"Synced", "False", "ReferenceNotFound", text};
+  return {"Synced", "Unknown", "ServerNotReady", text};
+}
+
 // Why the running release is not complete, most telling first.
 Condition not_ready(const AppSeen& seen) {
   if (!seen.start_failures.empty()) {
@@ -100,13 +111,10 @@ Condition not_ready(const AppSeen& seen) {
               "replica " + std::to_string(one.replica.slot) + ": health check: " + one.health.message};
     }
   }
-  for (const int slot : seen.target.held) {
-    const auto to = seen.placement.assignment.find(slot);
-    const Place* place = to == seen.placement.assignment.end() ? nullptr : seen.placement.find(to->second);
+  if (!seen.target.held.empty()) {
     return {"Ready", "False", "ServerNotReady",
             std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) +
-                " replicas are ready; replica " + std::to_string(slot) +
-                " waits: " + (place ? place->problem() : seen.placement.problem())};
+                " replicas are ready; " + waiting_for_server(seen).message};
   }
   return {"Ready", "False", "RolloutInProgress",
           std::to_string(seen.rollout.ready) + " of " + std::to_string(seen.target.replicas) + " replicas of " +
@@ -189,6 +197,8 @@ runtime::Report AppReconciler::report(const runtime::Subject& subject, const run
   if (const auto& refused = memory_.at(subject.meta().uid).server_refused;
       refused.first == subject.meta().generation && !plan.blocked) {
     report.conditions.push_back({"Synced", "False", "ServerRefused", log::redacted(refused.second)});
+  } else if (!seen.target.held.empty() && !plan.blocked) {
+    report.conditions.push_back(waiting_for_server(seen));
   }
   if (auto scaling = report_scaling(subject, seen, report)) report.conditions.push_back(std::move(*scaling));
   if (auto schedules = report_schedules(seen, report)) report.conditions.push_back(std::move(*schedules));

@@ -52,10 +52,12 @@ TEST(Fleet, WithoutAServerItSaysWhatItWaitsFor) {
   fleet.live(10s);
   EXPECT_EQ(fleet.house.state("App/hello", "Ready"), "False/ServerNotReady");
   EXPECT_THAT(fleet.world.message("App/hello", "Ready"), HasSubstr("no Server matches spec.placement"));
+  EXPECT_EQ(fleet.house.state("App/hello", "Synced"), "False/ReferenceNotFound");
   EXPECT_EQ(fleet.machine.alive(), 0U) << "and does not run here instead";
   fleet.server("web-1", "tier: blue");
   fleet.live(1min);
   EXPECT_EQ(fleet.house.state("App/hello", "Ready"), "True/AllReplicasReady");
+  EXPECT_EQ(fleet.house.state("App/hello", "Synced"), "True/ReconcileSuccess");
 }
 
 TEST(Fleet, ASelectorThatIsNoneMovesNobodyAndIsNamed) {
