@@ -49,58 +49,17 @@ rest::Vendor vendor() {
       .read_refusal = read_refusal};
 }
 
-Secret token_of(const ProviderSettings& settings) {
-  const auto token = settings.credentials.find("token");
-  if (token == settings.credentials.end() || token->second.empty())
-    throw Error(ErrorCode::Invalid,
-                "spec.credentials: the Secret has no entry \"token\", an API token of DigitalOcean");
-  return token->second;
+rest::Page read_page(const json::Value& body, const std::string& name) {
+  return {.rows = rest::rows(body, name),
+          .total = rest::part(body, "meta").int_or("total", -1),
+          .last = body.at({"links", "pages", "next"}) == nullptr};
 }
 
 }  // namespace
 
 Api::Api(const ProviderParts& parts, const ProviderSettings& settings)
-    : client(parts, vendor(), settings.name, settings.endpoint, token_of(settings)) {}
-
-Task<json::Value> Api::get(std::string path, std::string operation, std::string about) {
-  return client.ask({.method = "GET",
-                     .path = std::move(path),
-                     .operation = std::move(operation),
-                     .body = {},
-                     .about = std::move(about)});
-}
-
-Task<json::Value> Api::send(std::string method, std::string path, std::string operation, json::Value body,
-                            std::string about) {
-  return client.ask({.method = std::move(method),
-                     .path = std::move(path),
-                     .operation = std::move(operation),
-                     .body = std::move(body),
-                     .about = std::move(about)});
-}
-
-Task<json::Value> Api::find(std::string path, std::string operation, std::string about) {
-  try {
-    co_return co_await get(std::move(path), std::move(operation), std::move(about));
-  } catch (const Error& error) {  // tidy: absence is an answer here
-    if (error.code() != ErrorCode::NotFound) throw;
-  }
-  co_return json::Value{};
-}
-
-Task<json::Array> Api::list(std::string path, std::string name, std::string key, int* calls) {
-  const std::string operation = path.substr(0, path.find('?'));
-  const std::string begun = path + (path.find('?') == std::string::npos ? "?" : "&");
-  const auto read = [this, begun, operation, name](int number) -> Task<rest::Page> {
-    const json::Value body =
-        co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
-    rest::Page page{
-        .rows = rest::rows(body, name), .total = rest::part(body, "meta").int_or("total", -1), .last = true};
-    page.last = body.at({"links", "pages", "next"}) == nullptr;
-    co_return page;
-  };
-  co_return co_await rest::all_pages(read, "digitalocean GET " + operation, std::move(key), calls);
-}
+    : Calls(parts, settings, vendor(), settings.endpoint, rest::token_of(settings, "an API token of DigitalOcean"), "",
+            kPageSize, read_page) {}
 
 std::string tag_of(const Mark& mark) { return std::string(kPrefix) + mark.role + "-" + mark.uid; }
 

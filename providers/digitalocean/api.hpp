@@ -5,8 +5,7 @@
 
 #include <string>
 
-#include "providers/rest/client.hpp"
-#include "providers/rest/reading.hpp"
+#include "providers/rest/calls.hpp"
 
 namespace gantry::providers::digitalocean {
 
@@ -15,19 +14,9 @@ inline constexpr int kPageSize = 200;
 // Many lookups at once become one listing; that often at most.
 inline constexpr Duration kGather = std::chrono::seconds(1);
 
-class Api {
+class Api : public rest::Calls {
  public:
   Api(const ProviderParts& parts, const ProviderSettings& settings);
-
-  Task<json::Value> get(std::string path, std::string operation, std::string about = {});
-  Task<json::Value> send(std::string method, std::string path, std::string operation, json::Value body,
-                         std::string about = {});
-  // Null when it is not there.
-  Task<json::Value> find(std::string path, std::string operation, std::string about);
-  // Every page of it. `path` may hold a query already.
-  Task<json::Array> list(std::string path, std::string name, std::string key = "id", int* calls = nullptr);
-
-  rest::Client client;
 };
 
 // gantry-server-3f2a...: one for each mark.

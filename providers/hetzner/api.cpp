@@ -65,12 +65,12 @@ rest::Vendor vendor() {
           .read_refusal = read_refusal};
 }
 
-Secret token_of(const ProviderSettings& settings) {
-  const auto token = settings.credentials.find("token");
-  if (token == settings.credentials.end() || token->second.empty())
-    throw Error(ErrorCode::Invalid,
-                "spec.credentials: the Secret has no entry \"token\", an API token of a Hetzner Cloud project");
-  return token->second;
+rest::Page read_page(const json::Value& body, const std::string& name) {
+  const json::Value* pages = body.at({"meta", "pagination"});
+  if (!pages) throw Error(ErrorCode::Unavailable, "the answer does not say which page it is");
+  return {.rows = rest::rows(body, name),
+          .total = pages->int_or("total_entries", -1),
+          .last = pages->int_or("next_page", 0) == 0};
 }
 
 // The endpoint may be given as the vendor writes it, with the version.
@@ -117,51 +117,9 @@ Progress together(std::string operation, const std::map<std::string, json::Value
 }  // namespace
 
 Api::Api(const ProviderParts& parts, const ProviderSettings& settings)
-    : client(parts, vendor(), settings.name, without_version(settings.endpoint), token_of(settings)),
+    : Calls(parts, settings, vendor(), without_version(settings.endpoint),
+            rest::token_of(settings, "an API token of a Hetzner Cloud project"), "/v1", kPageSize, read_page),
       actions_(parts.reactor, kGather, [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {
-}
-
-Task<json::Value> Api::get(std::string path, std::string operation, std::string about) {
-  return client.ask({.method = "GET",
-                     .path = "/v1" + path,
-                     .operation = std::move(operation),
-                     .body = {},
-                     .about = std::move(about)});
-}
-
-Task<json::Value> Api::send(std::string method, std::string path, std::string operation, json::Value body,
-                            std::string about) {
-  return client.ask({.method = std::move(method),
-                     .path = "/v1" + path,
-                     .operation = std::move(operation),
-                     .body = std::move(body),
-                     .about = std::move(about)});
-}
-
-Task<json::Value> Api::find(std::string path, std::string operation, std::string about) {
-  try {
-    co_return co_await get(std::move(path), std::move(operation), std::move(about));
-  } catch (const Error& error) {  // tidy: absence is an answer here
-    if (error.code() != ErrorCode::NotFound) throw;
-  }
-  co_return json::Value{};
-}
-
-Task<json::Array> Api::list(std::string path, std::string name, std::string key, int* calls) {
-  const std::string operation = path.substr(0, path.find('?'));
-  const std::string begun = path + (path.find('?') == std::string::npos ? "?" : "&");
-  const auto read = [this, begun, operation, name](int number) -> Task<rest::Page> {
-    const json::Value body =
-        co_await get(begun + "per_page=" + std::to_string(kPageSize) + "&page=" + std::to_string(number), operation);
-    rest::Page page{.rows = rest::rows(body, name), .total = -1, .last = true};
-    const json::Value* pages = body.at({"meta", "pagination"});
-    if (!pages)
-      throw Error(ErrorCode::Unavailable, "hetzner GET " + operation + ": the answer does not say which page it is");
-    page.total = pages->int_or("total_entries", -1);
-    page.last = pages->int_or("next_page", 0) == 0;
-    co_return page;
-  };
-  co_return co_await rest::all_pages(read, "hetzner GET " + operation, std::move(key), calls);
 }
 
 Task<std::vector<Progress>> Api::poll(std::vector<std::string> operations) {

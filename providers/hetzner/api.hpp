@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "providers/rest/client.hpp"
+#include "providers/rest/calls.hpp"
 #include "providers/rest/gather.hpp"
-#include "providers/rest/reading.hpp"
 
 namespace gantry::providers::hetzner {
 
@@ -20,22 +19,12 @@ inline constexpr std::string_view kUidLabel = "gantry.dev/uid";
 inline constexpr std::string_view kRoleLabel = "gantry.dev/role";
 inline constexpr std::string_view kContentLabel = "gantry.dev/content";
 
-class Api {
+class Api : public rest::Calls {
  public:
   Api(const ProviderParts& parts, const ProviderSettings& settings);
 
-  Task<json::Value> get(std::string path, std::string operation, std::string about = {});
-  Task<json::Value> send(std::string method, std::string path, std::string operation, json::Value body = {},
-                         std::string about = {});
-  // Null when it is not there.
-  Task<json::Value> find(std::string path, std::string operation, std::string about);
-  // Every page of it. `path` may hold a query already.
-  Task<json::Array> list(std::string path, std::string name, std::string key = "id", int* calls = nullptr);
-
   // Of operations, each of which may be several actions: see operation_of().
   Task<std::vector<Progress>> poll(std::vector<std::string> operations);
-
-  rest::Client client;
 
  private:
   using Actions = rest::Gather<std::string, json::Value>;
