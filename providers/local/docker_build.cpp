@@ -48,6 +48,7 @@ void DockerBuild::cancel() {
 }
 
 Task<std::string> DockerBuild::run(const BuildSpec& spec, std::string key, std::string host_id) {
+  traces_.key = key;
   const build::Recipe recipe = co_await blocking_.run(reactor_, [spec] { return build::recipe_for(spec); });
   log_.add(recipe.preset.empty()
                ? "Building with " + recipe.path + (recipe.path.empty() ? recipe.why : "") + "\n"

@@ -22,6 +22,7 @@ class DockerBuild {
   void cancel();
   // What Docker has told of itself on the way; of use when the build fails.
   struct Traces {
+    std::string key;                      // of what is built
     std::vector<std::string> containers;  // that its commands ran in
     std::vector<std::string> layers;      // images, oldest first: bases, layers of earlier builds, and its own
     std::string step;                     // the last one that was begun: "RUN make"

@@ -122,7 +122,8 @@ Task<> Workshop::keep_account(std::vector<std::string> layers, WallTime began) {
       const json::Value image = co_await engine_.call("looking at a layer", "GET", "/images/" + layer + "/json");
       const json::Value* tags = image.find("RepoTags");
       const bool named = tags && tags->is_array() && !tags->as_array().empty();
-      if (!named && parse_time(image.string_or("Created")) >= began - kClocksDiffer) made.push_back(image.string_or("Id"));
+      if (!named && parse_time(image.string_or("Created")) >= began - kClocksDiffer)
+        made.push_back(image.string_or("Id"));
     } catch (const Error&) {  // tidy: Docker is away, or the layer is: it stays, and costs room
     }
   }
@@ -158,18 +159,23 @@ Task<> Workshop::remove_container(std::string id) {
 }
 
 // One that Docker made and had no time to tell of: it was made during the build, from one of its images, for its last
-// step (or to change nothing but an image's words), and has never run or does not any more.
+// step (or to change nothing but an image's words), and has never run or does not any more. Nor may there have been
+// time to tell of the image: the labels come last, and then they say whose it is.
 Task<> Workshop::remove_untold(DockerBuild::Traces traces, WallTime began) {
   const json::Value all = co_await engine_.call("looking for what a build left", "GET", "/containers/json?all=1");
   const std::string command = traces.step.starts_with("RUN ") ? traces.step.substr(4) : "#(nop)";
   for (const auto& one : all.as_array()) {
     const std::string image = one.string_or("ImageID");
-    const bool of_build = std::ranges::any_of(
-        traces.layers, [&](const auto& layer) { return image.starts_with("sha256:" + layer); });
+    const bool of_build =
+        std::ranges::any_of(traces.layers, [&](const auto& layer) { return image.starts_with("sha256:" + layer); });
+    const json::Value* labels = one.find("Labels");
+    const bool labelled = labels && labels->is_object() && labels->string_or("gantry.dev/build") == traces.key;
     const WallTime created{std::chrono::seconds(one.int_or("Created", 0))};
     const std::string words = one.string_or("Command");
-    const bool of_step = words.find(command) != std::string::npos || words.find("#(nop)") != std::string::npos;
-    if (of_build && of_step && created >= began - kClocksDiffer && one.string_or("State") != "running")
+    const bool only_words = words.find("#(nop)") != std::string::npos;
+    const bool ours =
+        (of_build && (only_words || words.find(command) != std::string::npos)) || (labelled && only_words);
+    if (ours && created >= began - kClocksDiffer && one.string_or("State") != "running")
       co_await remove_container(one.string_or("Id"));
   }
 }

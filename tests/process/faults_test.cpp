@@ -139,12 +139,12 @@ class DockerFaults : public Faults {
     EXPECT_EQ(containers(), "") << "containers are left";
   }
 
-  // All of them, a line each; but for those that a Docker that was ended lists as being removed for ever after.
+  // All of them, a line each; but for those that a Docker that was ended lists as being removed, or dead, for ever after.
   std::string containers() const {
     std::istringstream lines(docker("ps -a --format '{{.ID}} {{.State}} {{.Command}}'"));
     std::string left;
     for (std::string line; std::getline(lines, line);) {
-      if (line.find(" removing ") == std::string::npos) left += line + "\n";
+      if (line.find(" removing ") == line.npos && line.find(" dead ") == line.npos) left += line + "\n";
     }
     return left;
   }
