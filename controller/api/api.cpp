@@ -183,8 +183,13 @@ void Api::impersonate(Call& call) const {
 void Api::require(const Call& call, Verb verb) const {
   const Target& target = call.route.target;
   const User& user = *call.request.user;
-  Access access{access_verb(verb), target.served->kind->group, target.served->kind->plural, target.subresource,
-                target.ns,         target.name,                {}};
+  Access access{access_verb(verb),
+                target.served->kind->group,
+                target.served->kind->plural,
+                target.subresource,
+                target.ns,
+                target.name,
+                {}};
   // A Namespace is in itself, so that whoever may look at things in it may look at it.
   if (target.served->is("", "namespaces")) access.ns = target.name;
   if (options_.authorizer->allow(user, access)) return;
@@ -215,10 +220,13 @@ void Api::audit(const Call& call, int code, Instant start) const {
   if (!watchers_.audit || !call.request.user) return;
   const Route& found = call.route;
   const bool of_kind = found.to == To::Resource;
+  const std::string verb = of_kind || !found.resource.empty() ? std::string(access_verb(call.verb))
+                                                              : object::lower_ascii(call.request.method);
+  const std::string& resource = of_kind ? call.served().kind->plural : found.resource;
+  if (!watchers_.audit->wants(verb, resource, code)) return;
   access::AuditRecord record = access::record_of(call.request);
-  if (of_kind || !found.resource.empty()) record.verb = access_verb(call.verb);
-  record.resource = of_kind ? call.served().kind->plural : found.resource;
-  if (!watchers_.audit->wants(record.verb, record.resource, code)) return;
+  record.verb = verb;
+  record.resource = resource;
   record.took = plane_.front.now() - start;
   record.received = plane_.front.clock().wall() - record.took;
   record.impersonator = call.impersonator;

@@ -26,6 +26,19 @@ void set_artifact(const SourceSeen& work, json::Object& spec) {
 
 }  // namespace
 
+json::Object owned_metadata(const runtime::Subject& subject, const std::string& name) {
+  const json::Value owner = json::Object{{"apiVersion", subject.json.string_or("apiVersion")},
+                                         {"kind", subject.json.string_or("kind")},
+                                         {"name", subject.key().name},
+                                         {"uid", subject.meta().uid},
+                                         {"controller", true},
+                                         {"blockOwnerDeletion", true}};
+  return {{"name", name},
+          {"namespace", subject.key().ns},
+          {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
+          {"ownerReferences", json::Array{owner}}};
+}
+
 Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
                           runtime::Notes& notes) {
   const auto& seen = static_cast<const AppSeen&>(what);
@@ -98,19 +111,9 @@ Task<> AppReconciler::make_release(const runtime::Subject& subject, const AppSee
   if (const std::string obeyed = subject.annotation("gantry.dev/rollback-to"); !obeyed.empty())
     spec.set("rollbackRequest", obeyed);
   const std::string name = release_name(subject.key().name, choice.revision);
-  json::Object owner{{"apiVersion", subject.json.string_or("apiVersion")},
-                     {"kind", subject.json.string_or("kind")},
-                     {"name", subject.key().name},
-                     {"uid", subject.meta().uid},
-                     {"controller", true},
-                     {"blockOwnerDeletion", true}};
-  json::Object metadata{{"name", name},
-                        {"namespace", subject.key().ns},
-                        {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
-                        {"ownerReferences", json::Array{json::Value(std::move(owner))}}};
   json::Object release{{"apiVersion", subject.json.string_or("apiVersion")},
                        {"kind", "Release"},
-                       {"metadata", std::move(metadata)},
+                       {"metadata", owned_metadata(subject, name)},
                        {"spec", std::move(spec)}};
   try {
     co_await parts_.client.create(releases_resource(), json::Value(std::move(release)),

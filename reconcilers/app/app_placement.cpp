@@ -337,19 +337,9 @@ Task<> AppReconciler::act_on_server(const runtime::Subject& subject, const AppSe
       notes.note({false, "ServerChanged", "Server " + name + ": " + action.reason});
       co_return;
     }
-    const json::Value owner = json::Object{{"apiVersion", subject.json.string_or("apiVersion")},
-                                           {"kind", subject.json.string_or("kind")},
-                                           {"name", subject.key().name},
-                                           {"uid", subject.meta().uid},
-                                           {"controller", true},
-                                           {"blockOwnerDeletion", true}};
-    json::Object metadata{{"name", name},
-                          {"namespace", subject.key().ns},
-                          {"labels", json::Object{{"gantry.dev/app", subject.key().name}}},
-                          {"ownerReferences", json::Array{owner}}};
     json::Value server = json::Object{{"apiVersion", "gantry.dev/v1alpha1"},
                                       {"kind", "Server"},
-                                      {"metadata", std::move(metadata)},
+                                      {"metadata", owned_metadata(subject, name)},
                                       {"spec", action.after}};
     annotate(server["metadata"]);
     co_await parts_.client.create(servers_resource(), std::move(server), kAsApp);

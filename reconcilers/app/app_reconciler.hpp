@@ -189,6 +189,9 @@ class AppReconciler final : public runtime::Reconciler {
   std::map<std::string, AppMemory> memory_;  // by App uid
 };
 
+// The metadata of what an App makes: in its namespace, labelled with its name, owned and removed with it.
+json::Object owned_metadata(const runtime::Subject& subject, const std::string& name);
+
 // Which Apps run where follows the Servers. Before the informers start; the reconciler outlives them.
 void follow_servers(runtime::Informers& informers, AppReconciler& apps);
 

@@ -6,17 +6,10 @@
 
 #include "controller/object/quantity.hpp"
 #include "controller/object/selector.hpp"
+#include "controller/runtime/status_writer.hpp"
 
 namespace gantry::reconcilers::app {
 namespace {
-
-const json::Value* condition_of(const json::Value& server, std::string_view type) {
-  const json::Value* conditions = server.at({"status", "conditions"});
-  if (!conditions || !conditions->is_array()) return nullptr;
-  const auto found = std::ranges::find_if(conditions->as_array(),
-                                          [&](const auto& condition) { return condition.string_or("type") == type; });
-  return found == conditions->as_array().end() ? nullptr : &*found;
-}
 
 std::string text_at(const json::Value& object, std::initializer_list<std::string_view> path) {
   const json::Value* value = object.at(path);
@@ -57,15 +50,15 @@ ServerView read_server(const object::ObjectPtr& object, const std::string& app_u
                                   [&](const auto& owner) { return owner.controller && owner.uid == app_uid; });
   const json::Value server = object->decode();
   if (view.deleting) view.leaving = "it is being deleted";
-  if (const json::Value* draining = condition_of(server, "Draining");
+  if (const json::Value* draining = runtime::find_condition(server, "Draining");
       view.leaving.empty() && draining && draining->string_or("status") == "True")
     view.leaving = draining->string_or("message");
-  if (const json::Value* ready = condition_of(server, "Ready")) {
+  if (const json::Value* ready = runtime::find_condition(server, "Ready")) {
     view.ready = ready->string_or("status");
     view.reason = ready->string_or("reason");
     view.message = ready->string_or("message");
   }
-  const json::Value* synced = condition_of(server, "Synced");
+  const json::Value* synced = runtime::find_condition(server, "Synced");
   static const std::set<std::string> kPassing{"ServiceUnavailable", "Timeout",       "TooManyRequests",
                                               "Conflict",           "InternalError", "Cancelled"};
   view.refused = synced && synced->string_or("status") == "False" && !kPassing.contains(synced->string_or("reason"));

@@ -78,11 +78,7 @@ class BuildSetTest : public testing::Test {
     return look(spec);
   }
   std::string log() {
-    const auto reader = machine.await(builds->build_log("uid-web", false));
-    std::string all;
-    for (std::string piece = machine.await(reader->next()); !piece.empty(); piece = machine.await(reader->next()))
-      all += piece;
-    return all;
+    return machine.read_all(*machine.await(builds->build_log("uid-web", false)));
   }
   // What a process prints that runs what was built.
   std::string run_there(const std::string& server, const BuildState& built, const std::string& script) {

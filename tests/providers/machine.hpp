@@ -91,6 +91,14 @@ class Machine {
     if constexpr (!std::is_void_v<T>) return std::move(std::get<1>(**out));
   }
 
+  // To its end.
+  template <class Reader>
+  std::string read_all(Reader& reader) {
+    std::string all;
+    for (std::string piece = await(reader.next()); !piece.empty(); piece = await(reader.next())) all += piece;
+    return all;
+  }
+
   // The message of the Error that the task ends with; its code goes to `code`.
   template <class T>
   std::string error_of(Task<T> task, ErrorCode* code = nullptr) {

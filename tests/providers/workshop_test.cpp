@@ -58,11 +58,7 @@ class WorkshopTest : public testing::Test {
     return look(spec);
   }
   std::string log() {
-    const auto reader = machine.await(shop->build_log("uid", false));
-    std::string all;
-    for (std::string piece = machine.await(reader->next()); !piece.empty(); piece = machine.await(reader->next()))
-      all += piece;
-    return all;
+    return machine.read_all(*machine.await(shop->build_log("uid", false)));
   }
 
   Folder code, dir;
