@@ -173,11 +173,13 @@ void BM_PlanUnchanged(benchmark::State& state) {
 }
 BENCHMARK(BM_PlanUnchanged)->Unit(benchmark::kMillisecond);
 
-// The question of each request, for one who holds `edit` in the namespace by a group, among a thousand bindings of others.
+// The question of each request, for one who holds `edit` in the namespace by a group, among a thousand bindings of
+// others.
 void BM_Authorize(benchmark::State& state) {
   House house;
-  house.post_to({"apis", "rbac.authorization.k8s.io", "v1", "clusterroles"},
-                R"({"metadata":{"name":"edit"},"rules":[{"apiGroups":["","coordination.k8s.io","gantry.dev"],"resources":["*"],
+  house.post_to(
+      {"apis", "rbac.authorization.k8s.io", "v1", "clusterroles"},
+      R"({"metadata":{"name":"edit"},"rules":[{"apiGroups":["","coordination.k8s.io","gantry.dev"],"resources":["*"],
                 "verbs":["get","list","watch","create","update","patch","delete"]}]})");
   for (int i = 0; i < 1000; ++i) {
     house.post_to({"apis", "rbac.authorization.k8s.io", "v1", "namespaces", "default", "rolebindings"},

@@ -44,7 +44,7 @@ struct BuildSpec {
   std::int64_t memory_bytes = 2LL << 30;  // of everything that the build runs
   Duration timeout = std::chrono::minutes(20);
   std::vector<std::string> servers;  // "namespace/name": where it is to be run; none: this machine
-  std::string ask;  // a text that differs from that of a failed build asks to try again now
+  std::string ask;                   // a text that differs from that of a failed build asks to try again now
 };
 // 64 hex digits.
 std::string key_of(const BuildSpec& spec);

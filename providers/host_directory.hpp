@@ -33,12 +33,12 @@ struct AgentEndpoint {
 // How it is with one agent.
 struct AgentContact {
   bool connected = false;
-  bool ever = false;          // since this process began
-  WallTime last_heard{};      // when ever
-  Instant silent_since{};     // when not connected: since when nothing was heard, or since the first try
-  std::string version;        // of the last one heard
-  std::string problem;        // why not connected, for people
-  bool refused = false;       // it answers, but not to us: the key or the certificate is wrong
+  bool ever = false;       // since this process began
+  WallTime last_heard{};   // when ever
+  Instant silent_since{};  // when not connected: since when nothing was heard, or since the first try
+  std::string version;     // of the last one heard
+  std::string problem;     // why not connected, for people
+  bool refused = false;    // it answers, but not to us: the key or the certificate is wrong
 };
 
 class HostDirectory {

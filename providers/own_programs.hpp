@@ -1,5 +1,5 @@
-// The programs that stand beside the controller or an agent, each a process of the same binary. Whatever starts them (gantry,
-// and the tests that do) asks here first thing in its main.
+// The programs that stand beside the controller or an agent, each a process of the same binary. Whatever starts them
+// (gantry, and the tests that do) asks here first thing in its main.
 #pragma once
 
 #include <optional>

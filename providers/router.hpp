@@ -100,7 +100,8 @@ class Router {
 
   virtual Task<SeenRoutes> observe(std::string app_uid) = 0;
   // Nothing happens for rules that are to be kept when there are none.
-  // Error(Invalid) when the proxy refuses these rules, or an older App has one of the routes: those before go on, but who serves is as asked all the same.
+  // Error(Invalid) when the proxy refuses these rules, or an older App has one of the routes: those before go on, but
+  // who serves is as asked all the same.
   virtual Task<> set(AppRoutes routes) = 0;
   virtual Task<> remove(std::string app_uid) = 0;
 

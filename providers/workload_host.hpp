@@ -27,6 +27,9 @@ struct InstancePort {
   int host_port = 0;   // where it is reached on this host; 0: to be assigned by start()
   bool fixed = false;  // host_port must be exactly that one
   std::string protocol = "TCP";
+
+  // "8000/tcp": how Servers' status, firewalls and messages write the port on the host.
+  std::string published() const { return std::to_string(host_port) + (protocol == "UDP" ? "/udp" : "/tcp"); }
 };
 
 struct InstanceSpec {

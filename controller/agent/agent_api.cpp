@@ -101,8 +101,8 @@ api::HttpResponse answered(json::Object data) { return answered_with(200, provid
 
 api::HttpResponse AgentApi::refuse(int status, const Error& error) {
   if (error.code() != ErrorCode::Unauthorized) return answered_with(status, providers::agent::failure(error));
-  return answered_with(status, providers::agent::failure(Error(
-                                   ErrorCode::Unauthorized, "the header X-API-Key must carry this agent's key")));
+  return answered_with(status, providers::agent::failure(
+                                   Error(ErrorCode::Unauthorized, "the header X-API-Key must carry this agent's key")));
 }
 
 Task<api::HttpResponse> AgentApi::handle(api::HttpRequest request) {
@@ -126,8 +126,7 @@ Task<api::HttpResponse> AgentApi::answer(Call call) {
     if (operation.method == call.request.method) co_return co_await (this->*operation.run)(std::move(call));
     methods += (methods.empty() ? "" : ", ") + std::string(operation.method);
   }
-  if (!methods.empty())
-    throw Error(ErrorCode::MethodNotAllowed, call.request.path + " is asked for with " + methods);
+  if (!methods.empty()) throw Error(ErrorCode::MethodNotAllowed, call.request.path + " is asked for with " + methods);
   throw Error(ErrorCode::NotFound, "there is nothing at " + call.request.path + "; docs/agent.md lists the operations");
 }
 
@@ -170,10 +169,11 @@ Task<api::HttpResponse> AgentApi::health(Call) {
   std::int64_t exited = 0;
   for (const auto& each : co_await parts_.host.list(""))
     ++(each.state == providers::Instance::State::Exited ? exited : running);
-  const json::Value upgrade = co_await parts_.blocking.run(parts_.reactor, [path = parts_.data_dir + "/bin/outcome.json"] {
-    const auto text = files::read_file_if_exists(path, 1 << 16);
-    return text ? json::parse(*text) : json::Value();
-  });
+  const json::Value upgrade =
+      co_await parts_.blocking.run(parts_.reactor, [path = parts_.data_dir + "/bin/outcome.json"] {
+        const auto text = files::read_file_if_exists(path, 1 << 16);
+        return text ? json::parse(*text) : json::Value();
+      });
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(parts_.reactor.now() - born_).count();
@@ -207,8 +207,8 @@ Task<api::HttpResponse> AgentApi::events(Call call) {
 Task<api::HttpResponse> AgentApi::rotate_key(Call call) {
   const json::Value body = call.body();
   const std::string key = body.string_or("key");
-  const auto overlap = std::chrono::seconds(
-      std::clamp<std::int64_t>(body.int_or("overlapSeconds", kOverlapSeconds), 0, 30LL * 86400));
+  const auto overlap =
+      std::chrono::seconds(std::clamp<std::int64_t>(body.int_or("overlapSeconds", kOverlapSeconds), 0, 30LL * 86400));
   parts_.keys.rotate(key, overlap);  // on our own thread, so that no call is judged by half a change
   kLog.info("the key was rotated", {{"overlap", human_duration(overlap)}, {"accepted", parts_.keys.accepted()}});
   co_return answered({{"accepted", static_cast<std::int64_t>(parts_.keys.accepted())}});

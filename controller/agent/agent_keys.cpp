@@ -59,7 +59,8 @@ void AgentKeys::read(std::string_view text) {
     keys_.push_back(make(std::move(key), end));
   }
   if (keys_.empty() || keys_.front().until)
-    throw Error(ErrorCode::Invalid, path_ + ": its first line must be the current key; remove the file to have one made");
+    throw Error(ErrorCode::Invalid,
+                path_ + ": its first line must be the current key; remove the file to have one made");
 }
 
 void AgentKeys::write() const {

@@ -98,20 +98,20 @@ AgentProcess::House::House(AgentOptions given)
 void AgentProcess::House::serve() {
   awake = std::make_unique<Awake>(reactor, pool, *host, std::make_unique<providers::local::SleepInhibitor>());
   channels = std::make_unique<Channels>(reactor, *host, system_random(), options.version);
-  api = std::make_unique<AgentApi>(AgentApi::Parts{.reactor = reactor,
-                                                   .blocking = pool,
-                                                   .host = *host,
-                                                   .keys = keys,
-                                                   .channels = *channels,
-                                                   .code = code,
-                                                   .builder = *workshop,
-                                                   .images = *workshop,
-                                                   .awake = *awake,
-                                                   .data_dir = options.data_dir,
-                                                   .docker_socket = options.docker_socket,
-                                                   .version = options.version,
-                                                   .on_upgrade = options.launched ? std::function([this] { hand_over(); })
-                                                                                  : std::function<void()>()});
+  api = std::make_unique<AgentApi>(AgentApi::Parts{
+      .reactor = reactor,
+      .blocking = pool,
+      .host = *host,
+      .keys = keys,
+      .channels = *channels,
+      .code = code,
+      .builder = *workshop,
+      .images = *workshop,
+      .awake = *awake,
+      .data_dir = options.data_dir,
+      .docker_socket = options.docker_socket,
+      .version = options.version,
+      .on_upgrade = options.launched ? std::function([this] { hand_over(); }) : std::function<void()>()});
   api::http::ServerOptions server_options;
   server_options.address = address.host;
   server_options.port = address.port;
@@ -129,15 +129,14 @@ void AgentProcess::House::serve() {
   const std::string url = std::string(options.http ? "http" : "https") + "://" +
                           api::http::reachable_host(address.host) + ":" + std::to_string(server->port());
   // For whoever set this host up, and wants to tell a controller about it.
-  files::write_file_atomically(
-      files::join(options.data_dir, "agent.json"),
-      json::dump(json::Object{{"url", url},
-                               {"fingerprint", fingerprint},
-                               {"version", options.version},
-                               {"keyFile", options.key_file},
-                               {"pid", static_cast<std::int64_t>(::getpid())}}) +
-          "\n",
-      0600);
+  files::write_file_atomically(files::join(options.data_dir, "agent.json"),
+                               json::dump(json::Object{{"url", url},
+                                                       {"fingerprint", fingerprint},
+                                                       {"version", options.version},
+                                                       {"keyFile", options.key_file},
+                                                       {"pid", static_cast<std::int64_t>(::getpid())}}) +
+                                   "\n",
+                               0600);
   if (options.launched) tell_launcher_ready();
   log.info("ready", {{"url", url}, {"fingerprint", fingerprint}, {"data_dir", options.data_dir}});
 }

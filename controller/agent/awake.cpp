@@ -33,9 +33,7 @@ Task<> Awake::close() {
   co_await blocking_.run(reactor_, [this] { inhibitor_->release(); });
 }
 
-json::Value Awake::about() const {
-  return json::Object{{"wanted", wanted_}, {"held", held_}, {"problem", problem_}};
-}
+json::Value Awake::about() const { return json::Object{{"wanted", wanted_}, {"held", held_}, {"problem", problem_}}; }
 
 Task<> Awake::want(bool wanted) {
   wanted_ = wanted;

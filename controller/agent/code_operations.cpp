@@ -67,7 +67,8 @@ std::vector<std::string> working_directories(const std::vector<std::int64_t>& pi
 
 std::shared_ptr<api::BodySink> AgentApi::sink(const api::HttpRequest& request) {
   const bool code = request.method == "PUT" && request.segments.size() == 2 && request.segments[0] == "code";
-  const bool upload = request.method == "POST" && (request.path == "/upload" || request.path == "/upgrade" || request.path == "/images/load");
+  const bool upload = request.method == "POST" &&
+                      (request.path == "/upload" || request.path == "/upgrade" || request.path == "/images/load");
   if (!code && !upload) return nullptr;
   return std::make_shared<Upload>(parts_.reactor, parts_.blocking, uploads_);
 }
@@ -84,10 +85,9 @@ Task<api::HttpResponse> AgentApi::upload(Call call) {
   if (!expected.empty() && !parts_.code.staged(expected).empty())
     co_return answered({{"digest", expected}, {"present", true}, {"bytes", body->bytes()}});
   const auto draft = std::make_shared<Draft>(files::join(uploads_, system_random().hex(8)));
-  co_await parts_.blocking.run(parts_.reactor,
-                               [body, draft] { providers::source::unpack(body->path(), draft->path); });
-  const std::string digest = co_await parts_.blocking.run(
-      parts_.reactor, [draft] { return providers::local::source_digest(draft->path); });
+  co_await parts_.blocking.run(parts_.reactor, [body, draft] { providers::source::unpack(body->path(), draft->path); });
+  const std::string digest =
+      co_await parts_.blocking.run(parts_.reactor, [draft] { return providers::local::source_digest(draft->path); });
   if (!expected.empty() && digest != expected)
     throw Error(ErrorCode::Invalid, "the content is " + digest + ", and not " + expected + "; nothing was kept");
   co_await parts_.code.stage(draft->path, digest);
@@ -131,8 +131,8 @@ Task<api::HttpResponse> AgentApi::git_clone(Call call) {
   co_return answered({{"commit", commit}, {"digest", digest}});
 }
 
-// What the caller does not name and is older than they say: code, builds, and images that were brought for Apps. Besides,
-// for people: images that no container uses, whoever brought them.
+// What the caller does not name and is older than they say: code, builds, and images that were brought for Apps.
+// Besides, for people: images that no container uses, whoever brought them.
 Task<api::HttpResponse> AgentApi::prune(Call call) {
   const json::Value body = call.body();
   json::Object done;
@@ -142,7 +142,9 @@ Task<api::HttpResponse> AgentApi::prune(Call call) {
     for (const auto& each : list ? list->as_array() : json::Array()) kept.insert(each.as_string());
     return kept;
   };
-  const auto seconds = [&](std::string_view field) { return std::chrono::seconds(std::max<std::int64_t>(0, body.int_or(field, 0))); };
+  const auto seconds = [&](std::string_view field) {
+    return std::chrono::seconds(std::max<std::int64_t>(0, body.int_or(field, 0)));
+  };
   // Whoever started it, what runs keeps what it runs from.
   std::vector<std::int64_t> pids;
   for (const auto& one : co_await parts_.host.list("")) {
@@ -180,7 +182,8 @@ Task<api::HttpResponse> AgentApi::prune(Call call) {
     done.set("imageBytes", answer.int_or("SpaceReclaimed", 0));
   }
   if (done.empty())
-    throw Error(ErrorCode::BadRequest, R"(what should go? {"images": "dangling"}, {"keepCode": ["sha256:..."]}, {"keepBuilds": []})");
+    throw Error(ErrorCode::BadRequest,
+                R"(what should go? {"images": "dangling"}, {"keepCode": ["sha256:..."]}, {"keepBuilds": []})");
   kLog.info("pruned", {{"done", json::dump(json::Value(done))}});
   co_return answered(std::move(done));
 }

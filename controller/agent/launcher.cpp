@@ -139,7 +139,8 @@ class Launcher {
     }
     const Instant proven = system_clock().now() + options_.probation;
     while (ready && !ended_ && !asked_to_end_ && system_clock().now() < proven) take_signals(proven);
-    if (ended_) return "it ended with code " + std::to_string(code_) + (ready ? ", just after it had begun to serve" : "");
+    if (ended_)
+      return "it ended with code " + std::to_string(code_) + (ready ? ", just after it had begun to serve" : "");
     if (asked_to_end_) return "the agent was asked to end while it was tried";
     if (ready) return {};
     ::kill(worker_, SIGKILL);
@@ -150,13 +151,12 @@ class Launcher {
   void record(const std::string& binary, const std::string& problem) const {
     const std::string name = std::filesystem::path(binary).filename().string();
     if (problem.empty()) files::write_file_atomically(files::join(bin_, "current"), name, 0600);
-    files::write_file_atomically(
-        files::join(bin_, "outcome.json"),
-        json::dump(json::Object{{"digest", "sha256:" + name},
-                                {"success", problem.empty()},
-                                {"problem", problem},
-                                {"time", format_time(system_clock().wall())}}),
-        0600);
+    files::write_file_atomically(files::join(bin_, "outcome.json"),
+                                 json::dump(json::Object{{"digest", "sha256:" + name},
+                                                         {"success", problem.empty()},
+                                                         {"problem", problem},
+                                                         {"time", format_time(system_clock().wall())}}),
+                                 0600);
   }
 
   const LauncherOptions& options_;

@@ -31,9 +31,9 @@ class Trial {
   Trial(const std::string& binary, std::string folder) : folder_(std::move(folder)) {
     providers::local::remove_folder(folder_);
     files::make_directories(folder_, 0700);
-    std::vector<std::string> words{binary,        "agent",       "--data-dir",  folder_, "--listen",
-                                   "127.0.0.1:0", "--http",      "--log-level", "off",   "--docker-socket",
-                                   folder_ + "/none"};
+    std::vector<std::string> words{binary,     "agent",           "--data-dir",     folder_,
+                                   "--listen", "127.0.0.1:0",     "--http",         "--log-level",
+                                   "off",      "--docker-socket", folder_ + "/none"};
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -100,7 +100,8 @@ Task<std::string> version_of(Reactor& reactor, Blocking& blocking, std::shared_p
 
 Task<api::HttpResponse> AgentApi::upgrade(Call call) {
   if (!parts_.on_upgrade)
-    throw Error(ErrorCode::Invalid, "this agent has nobody above it who could take the new one back; replace it by hand");
+    throw Error(ErrorCode::Invalid,
+                "this agent has nobody above it who could take the new one back; replace it by hand");
   const auto body = std::static_pointer_cast<Upload>(call.request.sink);
   if (upgrading_) throw Error(ErrorCode::Conflict, "an upgrade is under way already");
   const std::string digest = body->digest();
@@ -121,9 +122,8 @@ Task<api::HttpResponse> AgentApi::upgrade(Call call) {
     });
     version = co_await version_of(parts_.reactor, parts_.blocking, trial);
     co_await parts_.blocking.run(parts_.reactor, [trial = std::move(trial)]() mutable { trial.reset(); });
-    co_await parts_.blocking.run(parts_.reactor, [bin, name] {
-      files::write_file_atomically(files::join(bin, "next"), name, 0600);
-    });
+    co_await parts_.blocking.run(parts_.reactor,
+                                 [bin, name] { files::write_file_atomically(files::join(bin, "next"), name, 0600); });
   } catch (const Error& error) {
     failure = error;
   }

@@ -28,8 +28,7 @@ Upload::Upload(Reactor& reactor, Blocking& blocking, std::string folder)
   files::make_directories(folder, 0700);
   file_->path = files::join(folder, system_random().hex(8));
   file_->descriptor = Fd(::open(file_->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file_->descriptor)
-    throw Error(ErrorCode::Unavailable, "cannot write " + file_->path + ": " + errno_text(errno));
+  if (!file_->descriptor) throw Error(ErrorCode::Unavailable, "cannot write " + file_->path + ": " + errno_text(errno));
 }
 
 // The file goes with its last user, on a thread that may wait for the disk.

@@ -15,8 +15,8 @@ namespace gantry::api {
 // What a check is shown.
 struct Review {
   const object::Kind& kind;
-  const json::Value& object;  // as it would be stored
-  const json::Value* old;     // null on create
+  const json::Value& object;   // as it would be stored
+  const json::Value* old;      // null on create
   const User* user = nullptr;  // who asks; null: the house itself
   bool dry_run = false;
 };

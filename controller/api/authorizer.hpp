@@ -9,7 +9,8 @@ namespace gantry::api {
 
 // resource empty: a path that is no resource, such as /metrics; verb is the HTTP method then, in lower case.
 struct Access {
-  std::string_view verb;  // get, list, watch, create, update, patch, delete, deletecollection; impersonate, bind, escalate
+  std::string_view
+      verb;  // get, list, watch, create, update, patch, delete, deletecollection; impersonate, bind, escalate
   std::string_view group;
   std::string_view resource;
   std::string_view subresource;

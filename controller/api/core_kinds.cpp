@@ -87,7 +87,7 @@ void check_immutable(const json::Value& object, const json::Value* old, std::ini
 struct SecretType {
   std::string_view type;
   std::vector<std::vector<std::string_view>> needs;  // of each of these, any one key
-  bool json = false;  // the value of the key is a JSON object
+  bool json = false;                                 // the value of the key is a JSON object
 };
 
 const std::vector<SecretType>& secret_types() {

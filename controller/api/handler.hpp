@@ -36,11 +36,11 @@ class BodySink {
 
 struct HttpRequest {
   std::string method;
-  std::string path;   // percent-decoded by segment: see segments
+  std::string path;  // percent-decoded by segment: see segments
   std::vector<std::string> segments;
-  std::vector<std::pair<std::string, std::string>> query;  // decoded ('+' is a space), in order
+  std::vector<std::pair<std::string, std::string>> query;    // decoded ('+' is a space), in order
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;               // empty when it went to the sink
+  std::string body;                                          // empty when it went to the sink
   std::shared_ptr<BodySink> sink;
   std::optional<User> user;  // absent: not authenticated
   std::string peer;          // address of the client; empty: unknown

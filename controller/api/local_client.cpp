@@ -23,17 +23,13 @@ WriteQuery query_of(const WriteOptions& options, PatchType type = PatchType::Mer
   return query;
 }
 
-std::string text_at(const json::Value& object, std::string_view field) {
-  const json::Value* metadata = object.find("metadata");
-  return metadata ? metadata->string_or(field) : std::string();
-}
-
 Target target_of(const Plane& plane, const Key& key, std::string subresource = {}) {
   return {served(plane, key.resource), key.ns, key.name, std::move(subresource)};
 }
 
 Target target_of(const Plane& plane, Resource resource, const json::Value& object, std::string subresource = {}) {
-  return {served(plane, resource), text_at(object, "namespace"), text_at(object, "name"), std::move(subresource)};
+  return {served(plane, resource), object.text_at({"metadata", "namespace"}), object.text_at({"metadata", "name"}),
+          std::move(subresource)};
 }
 
 Task<ObjectPtr> do_find(Plane& plane, Key key) { co_return plane.store.find(key); }

@@ -40,11 +40,6 @@ json::Value address_of(std::string_view api_version, std::string_view kind, std:
   return made;
 }
 
-std::string text_at(const json::Value& manifest, std::initializer_list<std::string_view> path) {
-  const json::Value* found = manifest.at(path);
-  return found && found->is_string() ? found->as_string() : std::string();
-}
-
 json::Array fields_of(const Served& served, const json::Value& before, const json::Value& after) {
   object::DiffOptions options;
   options.node = &served.kind->schema->root();
@@ -59,15 +54,15 @@ json::Array fields_of(const Served& served, const json::Value& before, const jso
 }
 
 Target target_of(const Plane& plane, const json::Value& manifest) {
-  const std::string api_version = text_at(manifest, {"apiVersion"}), kind = text_at(manifest, {"kind"});
+  const std::string api_version = manifest.text_at({"apiVersion"}), kind = manifest.text_at({"kind"});
   ServedPtr served = plane.catalogue.find_kind(api_version, kind);
   if (!served) {
     throw Error(ErrorCode::NotFound,
                 "no matches for kind " + object::quoted(kind) + " in version " + object::quoted(api_version));
   }
-  Target target{served, {}, text_at(manifest, {"metadata", "name"}), {}};
+  Target target{served, {}, manifest.text_at({"metadata", "name"}), {}};
   if (served->kind->namespaced) {
-    target.ns = text_at(manifest, {"metadata", "namespace"});
+    target.ns = manifest.text_at({"metadata", "namespace"});
     if (target.ns.empty()) target.ns = "default";
   }
   if (target.name.empty()) throw invalid(*served->kind, "", {object::required("metadata.name", "a plan needs names")});
@@ -89,8 +84,8 @@ class Planning {
   // An object may be planned together with the namespace that it is to live in, in any order.
   void expect_namespaces(const json::Array& manifests) {
     for (const auto& manifest : manifests) {
-      if (text_at(manifest, {"kind"}) == "Namespace" && text_at(manifest, {"apiVersion"}) == "v1") {
-        coming_namespaces_.insert(text_at(manifest, {"metadata", "name"}));
+      if (manifest.text_at({"kind"}) == "Namespace" && manifest.text_at({"apiVersion"}) == "v1") {
+        coming_namespaces_.insert(manifest.text_at({"metadata", "name"}));
       }
     }
   }
@@ -98,8 +93,8 @@ class Planning {
   Task<> add(json::Value manifest) {
     Outcome outcome;
     outcome.told.set("object",
-                     address_of(text_at(manifest, {"apiVersion"}), text_at(manifest, {"kind"}),
-                                text_at(manifest, {"metadata", "namespace"}), text_at(manifest, {"metadata", "name"})));
+                     address_of(manifest.text_at({"apiVersion"}), manifest.text_at({"kind"}),
+                                manifest.text_at({"metadata", "namespace"}), manifest.text_at({"metadata", "name"})));
     try {
       const Target target = target_of(plane_, manifest);
       outcome.told.set("object",
@@ -122,7 +117,7 @@ class Planning {
     if (!kinds || !kinds->is_array())
       throw Error(ErrorCode::BadRequest, "prune.kinds must list the kinds to look through");
     for (const auto& entry : kinds->as_array()) {
-      const std::string api_version = text_at(entry, {"apiVersion"}), kind = text_at(entry, {"kind"});
+      const std::string api_version = entry.text_at({"apiVersion"}), kind = entry.text_at({"kind"});
       const ServedPtr served = plane_.catalogue.find_kind(api_version, kind);
       if (!served)
         throw Error(ErrorCode::BadRequest, "prune.kinds: no kind " + kind + " in " + api_version + " is served");
@@ -157,8 +152,8 @@ class Planning {
   void require(const Target& target, std::string_view verb) const {
     const object::Kind& kind = *target.served->kind;
     const bool is_namespace = target.served->is("", "namespaces");
-    if (authorizer_.allow(user_, {verb, kind.group, kind.plural, {}, is_namespace ? target.name : target.ns,
-                                  target.name, {}}))
+    if (authorizer_.allow(user_,
+                          {verb, kind.group, kind.plural, {}, is_namespace ? target.name : target.ns, target.name, {}}))
       return;
     throw forbidden(target.served->resource, target.name,
                     "User " + object::quoted(user_.name) + " cannot " + std::string(verb) + " it");

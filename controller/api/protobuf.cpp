@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <span>
 
-#include "controller/base/base64.hpp"
 #include "controller/api/status.hpp"
+#include "controller/base/base64.hpp"
 #include "controller/base/clock.hpp"
 
 // A message is a table of its fields: number, JSON name, how it is written. Go writes the zero of a plain field

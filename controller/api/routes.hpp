@@ -24,8 +24,8 @@ struct Route {
     GroupVersion,  // /api/v1, /apis/G/V; group_version
     Resource,      // target
     // Asked with POST, and nothing is stored; group and resource.
-    AccessReview,       // may I
-    SubjectReview,      // may they
+    AccessReview,        // may I
+    SubjectReview,       // may they
     LocalSubjectReview,  // may they, in target.ns
     RulesReview,
     SelfReview,

@@ -84,7 +84,7 @@ class Catalogue {
   ServedPtr find(object::Resource resource) const;  // in the form that is stored
   ServedPtr find_kind(std::string_view api_version, std::string_view kind) const;
   const std::vector<ServedPtr>& all() const { return served_; }  // each in each of its forms
-  const ServedPtr& namespaces() const { return namespaces_; }  // null when the kind is not served
+  const ServedPtr& namespaces() const { return namespaces_; }    // null when the kind is not served
 
   // Serves the kind from now on, in place of what was served of it. kind: of the version that is stored; others: the
   // further versions of it that are served.

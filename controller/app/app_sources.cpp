@@ -58,25 +58,21 @@ Task<> AppSources::sweep_for_ever(Gate::Pass) {
 Task<> AppSources::sweep() {
   std::set<std::string> digests;
   providers::Needed needed;
-  const auto text_at = [](const json::Value& object, std::initializer_list<std::string_view> path) {
-    const json::Value* value = object.at(path);
-    return value && value->is_string() ? value->as_string() : std::string();
-  };
   for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "releases"), {})).items) {
     const json::Value release = object->decode();
-    const std::string digest = text_at(release, {"spec", "sourceDigest"});
+    const std::string digest = release.text_at({"spec", "sourceDigest"});
     // An image's digest names no code; asking the store to keep it would be an error.
     if (release.at({"spec", "source", "image"})) {
       needed.images.insert(digest);
     } else if (digest.starts_with("sha256:")) {
       digests.insert(digest);
     }
-    needed.keys.insert(text_at(release, {"spec", "buildKey"}));
+    needed.keys.insert(release.text_at({"spec", "buildKey"}));
   }
   for (const auto& object : (co_await client_.list(object::Resource::of("gantry.dev", "apps"), {})).items) {
     const json::Value app = object->decode();
-    digests.insert(text_at(app, {"spec", "source", "code", "upload"}));
-    needed.images.insert(text_at(app, {"spec", "source", "image", "ref"}));
+    digests.insert(app.text_at({"spec", "source", "code", "upload"}));
+    needed.images.insert(app.text_at({"spec", "source", "image", "ref"}));
   }
   digests.erase("");
   needed.keys.erase("");

@@ -20,8 +20,7 @@ class AppSources {
   // host: this machine, where build commands run. hosts: all of them. unused_images: how long what was pulled for Apps
   // stays without being needed.
   AppSources(Reactor& loop, Blocking& blocking, api::Client& client, providers::WorkloadHost& host,
-             providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket,
-             Duration unused_images);
+             providers::agent::HostSet& hosts, std::string data_dir, std::string docker_socket, Duration unused_images);
 
   // After the host was opened. host_id: what it marks its containers with.
   Task<> open(std::string host_id);

@@ -99,7 +99,8 @@ Command controller_command() {
             .otherwise = "/var/run/docker.sock"},
            {.name = "unused-images",
             .value = "TIME",
-            .help = "how long images that were pulled for Apps, and layers of failed builds, stay when nothing needs them",
+            .help =
+                "how long images that were pulled for Apps, and layers of failed builds, stay when nothing needs them",
             .otherwise = "24h"},
            {.name = "reserve-memory",
             .value = "SIZE",
@@ -172,113 +173,116 @@ Command controller_command() {
 }
 
 Command agent_command() {
-  return {
-      .name = "agent",
-      .group = kGroup,
-      .usage = "--data-dir DIR [--listen ADDRESS:PORT]",
-      .summary = "Run the agent of a host: containers and processes for a controller elsewhere",
-      .help =
-          "Serves the agent's API over HTTPS. Every call needs the header X-API-Key with the key in DIR/agent.key, which the\n"
-          "first start makes (mode 0600) unless it is there. DIR/agent.json says where the API is served and the\n"
-          "certificate's fingerprint, to be pinned by the controller. SIGTERM or Ctrl-C ends it cleanly; what it started\n"
-          "goes on, and is found again at the next start. docs/agent.md lists the operations.\n"
-          "\n"
-          "Examples:\n"
-          "  gantry agent --data-dir /var/lib/gantry-agent\n"
-          "  gantry agent --data-dir ./agent --listen 127.0.0.1:0\n"
-          "  curl -k -H \"X-API-Key: $(head -n1 ./agent/agent.key)\" https://127.0.0.1:9999/health\n",
-      .flags =
-          with({{.name = "data-dir",
-                 .value = "DIR",
-                 .help = "where everything is kept; one agent at a time",
-                 .otherwise = {}},
-                {.name = "listen",
-                 .value = "ADDRESS:PORT",
-                 .help = "where the API is served; port 0: any",
-                 .otherwise = "0.0.0.0:9999"},
-                {.name = "key-file", .value = "FILE", .help = "the key; else DIR/agent.key", .otherwise = {}},
-                {.name = "tls-certificate",
-                 .value = "FILE",
-                 .help = "PEM, such as one of the controller's authority; else one of its own",
-                 .otherwise = {}},
-                {.name = "tls-key", .value = "FILE", .help = "the certificate's key", .otherwise = {}},
-                {.name = "http",
-                 .help = "plain HTTP instead of HTTPS: keys and secrets cross the network in clear text",
-                 .otherwise = {}},
-                {.name = "docker-socket",
-                 .value = "PATH",
-                 .help = "the Docker Engine's socket",
-                 .otherwise = "/var/run/docker.sock"}},
-               log_flags("info")),
-      .run = [](Context& context) {
-        const auto& flags = context.flags();
-        configure_log(flags);
-        if (flags.text("data-dir").empty())
-          throw UsageError("agent needs --data-dir DIR: where should it keep everything?");
-        agent::AgentOptions options;
-        options.data_dir = flags.text("data-dir");
-        options.listen = flags.text("listen");
-        options.key_file = flags.text("key-file");
-        options.certificate_file = flags.text("tls-certificate");
-        options.certificate_key_file = flags.text("tls-key");
-        options.http = flags.on("http");
-        options.docker_socket = flags.text("docker-socket");
-        options.version = cli::kVersion;
-        options.launched = agent::is_worker();
-        if (options.launched) return agent::AgentProcess(std::move(options)).run();
-        agent::LauncherOptions launcher;
-        launcher.data_dir = options.data_dir;
-        launcher.arguments = {"agent", "--data-dir", options.data_dir, "--listen", options.listen};
-        for (const auto* name : {"key-file", "tls-certificate", "tls-key", "docker-socket", "log-level", "log-format"}) {
-          if (const std::string value = flags.text(name); !value.empty())
-            launcher.arguments.insert(launcher.arguments.end(), {"--" + std::string(name), value});
-        }
-        if (options.http) launcher.arguments.emplace_back("--http");
-        return agent::launch(launcher);
-      }};
+  return {.name = "agent",
+          .group = kGroup,
+          .usage = "--data-dir DIR [--listen ADDRESS:PORT]",
+          .summary = "Run the agent of a host: containers and processes for a controller elsewhere",
+          .help =
+              "Serves the agent's API over HTTPS. Every call needs the header X-API-Key with the key in DIR/agent.key, "
+              "which the\n"
+              "first start makes (mode 0600) unless it is there. DIR/agent.json says where the API is served and the\n"
+              "certificate's fingerprint, to be pinned by the controller. SIGTERM or Ctrl-C ends it cleanly; what it "
+              "started\n"
+              "goes on, and is found again at the next start. docs/agent.md lists the operations.\n"
+              "\n"
+              "Examples:\n"
+              "  gantry agent --data-dir /var/lib/gantry-agent\n"
+              "  gantry agent --data-dir ./agent --listen 127.0.0.1:0\n"
+              "  curl -k -H \"X-API-Key: $(head -n1 ./agent/agent.key)\" https://127.0.0.1:9999/health\n",
+          .flags = with({{.name = "data-dir",
+                          .value = "DIR",
+                          .help = "where everything is kept; one agent at a time",
+                          .otherwise = {}},
+                         {.name = "listen",
+                          .value = "ADDRESS:PORT",
+                          .help = "where the API is served; port 0: any",
+                          .otherwise = "0.0.0.0:9999"},
+                         {.name = "key-file", .value = "FILE", .help = "the key; else DIR/agent.key", .otherwise = {}},
+                         {.name = "tls-certificate",
+                          .value = "FILE",
+                          .help = "PEM, such as one of the controller's authority; else one of its own",
+                          .otherwise = {}},
+                         {.name = "tls-key", .value = "FILE", .help = "the certificate's key", .otherwise = {}},
+                         {.name = "http",
+                          .help = "plain HTTP instead of HTTPS: keys and secrets cross the network in clear text",
+                          .otherwise = {}},
+                         {.name = "docker-socket",
+                          .value = "PATH",
+                          .help = "the Docker Engine's socket",
+                          .otherwise = "/var/run/docker.sock"}},
+                        log_flags("info")),
+          .run = [](Context& context) {
+            const auto& flags = context.flags();
+            configure_log(flags);
+            if (flags.text("data-dir").empty())
+              throw UsageError("agent needs --data-dir DIR: where should it keep everything?");
+            agent::AgentOptions options;
+            options.data_dir = flags.text("data-dir");
+            options.listen = flags.text("listen");
+            options.key_file = flags.text("key-file");
+            options.certificate_file = flags.text("tls-certificate");
+            options.certificate_key_file = flags.text("tls-key");
+            options.http = flags.on("http");
+            options.docker_socket = flags.text("docker-socket");
+            options.version = cli::kVersion;
+            options.launched = agent::is_worker();
+            if (options.launched) return agent::AgentProcess(std::move(options)).run();
+            agent::LauncherOptions launcher;
+            launcher.data_dir = options.data_dir;
+            launcher.arguments = {"agent", "--data-dir", options.data_dir, "--listen", options.listen};
+            for (const auto* name :
+                 {"key-file", "tls-certificate", "tls-key", "docker-socket", "log-level", "log-format"}) {
+              if (const std::string value = flags.text(name); !value.empty())
+                launcher.arguments.insert(launcher.arguments.end(), {"--" + std::string(name), value});
+            }
+            if (options.http) launcher.arguments.emplace_back("--http");
+            return agent::launch(launcher);
+          }};
 }
 
 Command agent_credentials_command() {
-  return {
-      .name = "agent-credentials",
-      .group = kGroup,
-      .usage = "--data-dir DIR --address ADDRESS[,ADDRESS...] --out FOLDER",
-      .summary = "Write what an agent needs so that this controller speaks to it without further ado",
-      .help =
-          "Makes FOLDER with agent.key (the controller's own key for agents), tls.crt and tls.key (a serving certificate for\n"
-          "those addresses, signed by the controller's authority). Bring them to the host by a way you trust, and start the\n"
-          "agent with them. A Server with that address then needs no Secret.\n"
-          "\n"
-          "Examples:\n"
-          "  gantry agent-credentials --data-dir /var/lib/gantry --address 10.0.0.5 --out ./web-1\n"
-          "  gantry agent --data-dir /var/lib/gantry-agent --key-file agent.key --tls-certificate tls.crt --tls-key tls.key\n",
-      .flags = {{.name = "data-dir", .value = "DIR", .help = "the controller's data directory", .otherwise = {}},
-                {.name = "address",
-                 .value = "ADDRESS",
-                 .help = "addresses or names that Servers will give, with commas",
-                 .otherwise = {}},
-                {.name = "out", .value = "FOLDER", .help = "where the files are written", .otherwise = {}}},
-      .run = [](Context& context) {
-        const auto& flags = context.flags();
-        const std::string out = flags.text("out");
-        if (flags.text("data-dir").empty() || flags.text("address").empty() || out.empty())
-          throw UsageError("agent-credentials needs --data-dir DIR, --address ADDRESS and --out FOLDER");
-        std::vector<std::string> names;
-        std::istringstream words(flags.text("address"));
-        for (std::string word; std::getline(words, word, ',');) names.push_back(word);
-        const std::string data_dir = flags.text("data-dir");
-        if (!files::exists(files::join(data_dir, "pki/ca.crt")))
-          throw Error(ErrorCode::NotFound, data_dir + " is no controller's data directory: it has no pki/ca.crt");
-        const pki::Folder authority(files::join(data_dir, "pki"), system_clock());
-        const pki::Credential serving = authority.issue(names);
-        files::make_directories(out, 0700);
-        files::write_file_atomically(files::join(out, "agent.key"),
-                                     kept_key(data_dir, "agent.key", system_random()) + "\n", 0600);
-        files::write_file_atomically(files::join(out, "tls.key"), serving.key.reveal(), 0600);
-        files::write_file_atomically(files::join(out, "tls.crt"), serving.certificate, 0644);
-        context.out() << "agent.key, tls.crt and tls.key written to " << out << "\n";
-        return 0;
-      }};
+  return {.name = "agent-credentials",
+          .group = kGroup,
+          .usage = "--data-dir DIR --address ADDRESS[,ADDRESS...] --out FOLDER",
+          .summary = "Write what an agent needs so that this controller speaks to it without further ado",
+          .help =
+              "Makes FOLDER with agent.key (the controller's own key for agents), tls.crt and tls.key (a serving "
+              "certificate for\n"
+              "those addresses, signed by the controller's authority). Bring them to the host by a way you trust, and "
+              "start the\n"
+              "agent with them. A Server with that address then needs no Secret.\n"
+              "\n"
+              "Examples:\n"
+              "  gantry agent-credentials --data-dir /var/lib/gantry --address 10.0.0.5 --out ./web-1\n"
+              "  gantry agent --data-dir /var/lib/gantry-agent --key-file agent.key --tls-certificate tls.crt "
+              "--tls-key tls.key\n",
+          .flags = {{.name = "data-dir", .value = "DIR", .help = "the controller's data directory", .otherwise = {}},
+                    {.name = "address",
+                     .value = "ADDRESS",
+                     .help = "addresses or names that Servers will give, with commas",
+                     .otherwise = {}},
+                    {.name = "out", .value = "FOLDER", .help = "where the files are written", .otherwise = {}}},
+          .run = [](Context& context) {
+            const auto& flags = context.flags();
+            const std::string out = flags.text("out");
+            if (flags.text("data-dir").empty() || flags.text("address").empty() || out.empty())
+              throw UsageError("agent-credentials needs --data-dir DIR, --address ADDRESS and --out FOLDER");
+            std::vector<std::string> names;
+            std::istringstream words(flags.text("address"));
+            for (std::string word; std::getline(words, word, ',');) names.push_back(word);
+            const std::string data_dir = flags.text("data-dir");
+            if (!files::exists(files::join(data_dir, "pki/ca.crt")))
+              throw Error(ErrorCode::NotFound, data_dir + " is no controller's data directory: it has no pki/ca.crt");
+            const pki::Folder authority(files::join(data_dir, "pki"), system_clock());
+            const pki::Credential serving = authority.issue(names);
+            files::make_directories(out, 0700);
+            files::write_file_atomically(files::join(out, "agent.key"),
+                                         kept_key(data_dir, "agent.key", system_random()) + "\n", 0600);
+            files::write_file_atomically(files::join(out, "tls.key"), serving.key.reveal(), 0600);
+            files::write_file_atomically(files::join(out, "tls.crt"), serving.certificate, 0644);
+            context.out() << "agent.key, tls.crt and tls.key written to " << out << "\n";
+            return 0;
+          }};
 }
 
 Command quickstart_command() {
@@ -422,8 +426,9 @@ Command restore_command() {
 }  // namespace
 
 std::vector<cli::Command> process_commands() {
-  return {controller_command(), agent_command(), agent_credentials_command(), kubeconfig_command(), quickstart_command(), demo_command(), backup_command(), restore_command(),
-          deploy_command()};
+  return {controller_command(), agent_command(),      agent_credentials_command(),
+          kubeconfig_command(), quickstart_command(), demo_command(),
+          backup_command(),     restore_command(),    deploy_command()};
 }
 
 }  // namespace gantry::app

@@ -1,4 +1,5 @@
-// The rows of the command line that are the process itself: controller, agent, agent-credentials, quickstart, demo, backup, restore.
+// The rows of the command line that are the process itself: controller, agent, agent-credentials, quickstart, demo,
+// backup, restore.
 #pragma once
 
 #include <vector>

@@ -13,8 +13,8 @@
 #include "controller/app/admin_routes.hpp"
 #include "controller/app/agent_archive.hpp"
 #include "controller/app/agent_routes.hpp"
-#include "controller/app/app_checks.hpp"
 #include "controller/app/app_capacity.hpp"
+#include "controller/app/app_checks.hpp"
 #include "controller/app/app_logs.hpp"
 #include "controller/app/app_sources.hpp"
 #include "controller/app/deploy_api.hpp"
@@ -171,13 +171,13 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .acme_email = options.acme_email,
                                              .acme_directory = options.acme_directory,
                                              .acme_trusted_ca_file = options.acme_ca});
-  code = std::make_unique<AppSources>(loop, pool, *client, *host, *hosts, options.data_dir,
-                                      options.docker_socket, options.unused_images);
+  code = std::make_unique<AppSources>(loop, pool, *client, *host, *hosts, options.data_dir, options.docker_socket,
+                                      options.unused_images);
   hosts->carry_images_from(code->images());
   uploads = std::make_unique<UploadRoutes>(*admin, *api, front, loop, code->uploads());
-  agent_archive = std::make_unique<AgentArchive>(
-      loop, pool, options.data_dir, options.advertise.empty() ? "" : "https://" + options.advertise,
-      std::string(kVersion));
+  agent_archive = std::make_unique<AgentArchive>(loop, pool, options.data_dir,
+                                                 options.advertise.empty() ? "" : "https://" + options.advertise,
+                                                 std::string(kVersion));
   agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive);
   deploy_api = std::make_unique<DeployApi>(*agent_routes, *api, front, loop, random, code->uploads(), *hosts);
 

@@ -23,17 +23,17 @@ struct ControllerOptions {
   bool open_metrics = false;  // /metrics without credentials
   std::string docker_socket = "/var/run/docker.sock";
   Duration unused_images = std::chrono::hours(24);  // then what was pulled for Apps goes
-  std::string reserve_cpu;     // of this machine, not for Apps: "100m"; empty: a tenth
-  std::string reserve_memory;  // "512Mi"
-  int http_port = 80;  // where the proxy listens
+  std::string reserve_cpu;                          // of this machine, not for Apps: "100m"; empty: a tenth
+  std::string reserve_memory;                       // "512Mi"
+  int http_port = 80;                               // where the proxy listens
   int https_port = 443;
   std::string caddy = "caddy";
   std::string acme_email;
   std::string acme_directory;
-  std::string acme_ca;  // PEM file
+  std::string acme_ca;                               // PEM file
   Duration watch_history = std::chrono::minutes(5);  // how far back a watch or a page of a list may start
-  std::vector<std::string> quotas;  // apps.gantry.dev=100: in each namespace
-  std::string audit_log;            // empty: none
+  std::vector<std::string> quotas;                   // apps.gantry.dev=100: in each namespace
+  std::string audit_log;                             // empty: none
   std::size_t audit_bytes_max = 100 << 20;
   std::size_t audit_files_max = 10;
   bool audit_reads = false;

@@ -7,8 +7,8 @@
 #include <iostream>
 
 #include "controller/api/http/server.hpp"
-#include "controller/base/signals.hpp"
 #include "controller/base/files.hpp"
+#include "controller/base/signals.hpp"
 
 namespace gantry::app {
 namespace {

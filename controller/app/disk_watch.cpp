@@ -12,7 +12,13 @@ constexpr int kComesBack = 5;
 }  // namespace
 
 DiskWatch::DiskWatch(Reactor& loop, Blocking& blocking, const std::string& folder, std::function<void()> tell)
-    : loop_(loop), blocking_(blocking), folder_(folder), machine_(folder), tell_(std::move(tell)), ending_(loop), gate_(loop) {}
+    : loop_(loop),
+      blocking_(blocking),
+      folder_(folder),
+      machine_(folder),
+      tell_(std::move(tell)),
+      ending_(loop),
+      gate_(loop) {}
 
 void DiskWatch::open() { loop_.spawn(look_for_ever(gate_.enter())); }
 
@@ -37,10 +43,11 @@ void DiskWatch::measured(const providers::local::MachineUsage::Reading& reading)
   const bool before = !alarm_.empty();
   const bool now = share * 100 >= (before ? kAlarmPercent - kComesBack : kAlarmPercent);
   if (now == before) return;
-  alarm_ = now ? "the disk with " + folder_ + " is more than " + std::to_string(kAlarmPercent) +
-                     " % full; when it is full, builds, logs and writes fail. Make room: docker system prune, old logs, "
-                     "volumes of Apps that are gone"
-               : "";
+  alarm_ =
+      now ? "the disk with " + folder_ + " is more than " + std::to_string(kAlarmPercent) +
+                " % full; when it is full, builds, logs and writes fail. Make room: docker system prune, old logs, "
+                "volumes of Apps that are gone"
+          : "";
   log::Logger("disk").warn(now ? "the disk is filling up" : "the disk has room again",
                            {{"folder", folder_}, {"usedPercent", static_cast<std::int64_t>(share * 100)}});
   tell_();

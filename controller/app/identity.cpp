@@ -89,8 +89,8 @@ std::string kubeconfig_text(const std::string& url, const std::string& authority
       {"kind", "Config"},
       {"clusters", json::Array{named("gantry", "cluster", std::move(cluster))}},
       {"users", json::Array{named(user, "user", std::move(credentials))}},
-      {"contexts", json::Array{named("gantry", "context",
-                                     json::Object{{"cluster", "gantry"}, {"user", user}, {"namespace", ns}})}},
+      {"contexts",
+       json::Array{named("gantry", "context", json::Object{{"cluster", "gantry"}, {"user", user}, {"namespace", ns}})}},
       {"current-context", "gantry"}}));
 }
 
@@ -118,10 +118,10 @@ void write_admin_kubeconfig(const std::string& data_dir, const std::string& url,
   // Without TLS there is no certificate to show; kubectl sends tokens over plain HTTP to loopback only when told to.
   json::Object credentials = http ? json::Object{{"token", identity.admin_token.reveal()}}
                                   : certificate_entry(identity.admin_certificate, identity.admin_key);
-  files::write_file_atomically(
-      files::join(data_dir, "kubeconfig"),
-      kubeconfig_text(url, http ? std::string() : identity.authority, "gantry-admin", std::move(credentials), "default"),
-      kPrivate);
+  files::write_file_atomically(files::join(data_dir, "kubeconfig"),
+                               kubeconfig_text(url, http ? std::string() : identity.authority, "gantry-admin",
+                                               std::move(credentials), "default"),
+                               kPrivate);
 }
 
 }  // namespace gantry::app

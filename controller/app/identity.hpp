@@ -27,8 +27,8 @@ struct ServingIdentity {
 ServingIdentity prepare_identity(const std::string& data_dir, const std::string& listen, Clock& clock, Random& random,
                                  api::Authenticator::Options options);
 
-// What is to be served now: as at start, or issued anew when it ends soon. Also renews DIR/kubeconfig's certificate, for
-// that URL. For api::http::CertificateWatch; blocks.
+// What is to be served now: as at start, or issued anew when it ends soon. Also renews DIR/kubeconfig's certificate,
+// for that URL. For api::http::CertificateWatch; blocks.
 tls::Context::Server look_at_certificates(const std::string& data_dir, const std::string& listen,
                                           const std::string& url, Clock& clock);
 

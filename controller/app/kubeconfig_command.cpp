@@ -58,35 +58,38 @@ int make_kubeconfig(Context& context) {
 }  // namespace
 
 cli::Command kubeconfig_command() {
-  return {.name = "kubeconfig",
-          .group = "Running Gantry",
-          .usage = "--data-dir DIR --user NAME [--group GROUP]... [--out FILE]",
-          .summary = "Make a kubeconfig for a user: a client certificate of the controller's own authority",
-          .help =
-              "The user is NAME, a member of the groups; --namespace is where they work when they name none. What they may do is\n"
-              "what roles allow: bind one to the user or to a group (kubectl create rolebinding). Works where the data\n"
-              "directory is, whether the controller runs or not; nothing is stored. A certificate cannot be taken back before it ends, so keep --valid short, or\n"
-              "give roles to users and take those back. Members of system:masters may do everything.\n"
-              "\n"
-              "Examples:\n"
-              "  gantry kubeconfig --data-dir /var/lib/gantry --user alice --group dev --out alice.kubeconfig\n"
-              "  kubectl create rolebinding alice --clusterrole edit --user alice --namespace prod\n"
-              "  gantry kubeconfig --data-dir ./data --user ci --valid 24h --server https://gantry.example.org:6443\n",
-          .flags = {{.name = "data-dir", .value = "DIR", .help = "the controller's data directory", .otherwise = {}},
-                    {.name = "user", .value = "NAME", .help = "who the user is", .otherwise = {}, .sourced = false},
-                    {.name = "group",
-                     .value = "GROUP",
-                     .help = "a group of the user; may be given more than once",
-                     .otherwise = {},
-                     .repeated = true,
-                     .sourced = false},
-                    {.name = "valid", .value = "TIME", .help = "for how long: 24h", .otherwise = "8760h"},
-                    {.name = "server",
-                     .value = "URL",
-                     .help = "where the user reaches the API; else as the controller last served it",
-                     .otherwise = {}},
-                    {.name = "out", .value = "FILE", .help = "mode 0600; else standard output", .otherwise = {}}},
-          .run = make_kubeconfig};
+  return {
+      .name = "kubeconfig",
+      .group = "Running Gantry",
+      .usage = "--data-dir DIR --user NAME [--group GROUP]... [--out FILE]",
+      .summary = "Make a kubeconfig for a user: a client certificate of the controller's own authority",
+      .help =
+          "The user is NAME, a member of the groups; --namespace is where they work when they name none. What they may "
+          "do is\n"
+          "what roles allow: bind one to the user or to a group (kubectl create rolebinding). Works where the data\n"
+          "directory is, whether the controller runs or not; nothing is stored. A certificate cannot be taken back "
+          "before it ends, so keep --valid short, or\n"
+          "give roles to users and take those back. Members of system:masters may do everything.\n"
+          "\n"
+          "Examples:\n"
+          "  gantry kubeconfig --data-dir /var/lib/gantry --user alice --group dev --out alice.kubeconfig\n"
+          "  kubectl create rolebinding alice --clusterrole edit --user alice --namespace prod\n"
+          "  gantry kubeconfig --data-dir ./data --user ci --valid 24h --server https://gantry.example.org:6443\n",
+      .flags = {{.name = "data-dir", .value = "DIR", .help = "the controller's data directory", .otherwise = {}},
+                {.name = "user", .value = "NAME", .help = "who the user is", .otherwise = {}, .sourced = false},
+                {.name = "group",
+                 .value = "GROUP",
+                 .help = "a group of the user; may be given more than once",
+                 .otherwise = {},
+                 .repeated = true,
+                 .sourced = false},
+                {.name = "valid", .value = "TIME", .help = "for how long: 24h", .otherwise = "8760h"},
+                {.name = "server",
+                 .value = "URL",
+                 .help = "where the user reaches the API; else as the controller last served it",
+                 .otherwise = {}},
+                {.name = "out", .value = "FILE", .help = "mode 0600; else standard output", .otherwise = {}}},
+      .run = make_kubeconfig};
 }
 
 }  // namespace gantry::app

@@ -33,15 +33,19 @@ Task<json::Array> existing(FindAccounts accounts, const Reactor& loop, std::stri
 
 json::Value shown(const providers::CallRecord& call) {
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(call.elapsed).count();
-  return json::Object{{"time", format_time(call.at)},          {"operation", call.operation}, {"about", call.about},
-                      {"status", call.status},                 {"millis", millis},
-                      {"requestId", call.request_id},          {"problem", call.problem}};
+  return json::Object{{"time", format_time(call.at)},
+                      {"operation", call.operation},
+                      {"about", call.about},
+                      {"status", call.status},
+                      {"millis", millis},
+                      {"requestId", call.request_id},
+                      {"problem", call.problem}};
 }
 
 Task<json::Array> calls(FindAccounts accounts, std::string ns, std::string name, std::vector<std::string> about) {
   const auto account = co_await account_of(std::move(accounts), std::move(ns), std::move(name));
-  const auto records = about.empty() ? account->provider().calls(kCallsShown)
-                                     : account->provider().calls_about(about, kCallsShown);
+  const auto records =
+      about.empty() ? account->provider().calls(kCallsShown) : account->provider().calls_about(about, kCallsShown);
   json::Array all;
   for (const auto& record : records) all.push_back(shown(record));
   co_return all;
@@ -84,8 +88,9 @@ class Calls final : public api::Subresource {
       if (const json::Value* id = object.at({"metadata", "annotations", "gantry.dev/external-name"}))
         about.push_back(id->as_string());
     }
-    co_return list_of(co_await loop_.call(front_, [this, key, name, about] { return calls(accounts_, key.ns, name, about); }),
-                      response_kind());
+    co_return list_of(
+        co_await loop_.call(front_, [this, key, name, about] { return calls(accounts_, key.ns, name, about); }),
+        response_kind());
   }
 
  private:

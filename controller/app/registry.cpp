@@ -73,8 +73,7 @@ Reconcilers serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
                                                                     .issue = parts.issue,
                                                                     .agent_source = parts.agent_source}));
   serve("providers",
-        std::make_unique<reconcilers::provider::ProviderReconciler>(parts.loop, *made.accounts,
-                                                                          &parts.accounts_board));
+        std::make_unique<reconcilers::provider::ProviderReconciler>(parts.loop, *made.accounts, &parts.accounts_board));
   serve("snapshots", std::make_unique<reconcilers::snapshot::SnapshotReconciler>(
                          reconcilers::snapshot::SnapshotReconciler::Parts{.reactor = parts.loop,
                                                                           .client = parts.client,

@@ -1,4 +1,5 @@
-// Where calls that block (fsync, files, child programs' output) are sent, so that no reactor's thread ever waits for them.
+// Where calls that block (fsync, files, child programs' output) are sent, so that no reactor's thread ever waits for
+// them.
 #pragma once
 
 #include <condition_variable>

@@ -13,7 +13,8 @@
 namespace gantry {
 namespace {
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 class SystemClock final : public Clock {
  public:
@@ -21,7 +22,8 @@ class SystemClock final : public Clock {
   WallTime wall() const override { return std::chrono::system_clock::now(); }
 
   TimerId call_at(Reactor& reactor, Instant when, std::move_only_function<void()> fn) override {
-    auto timer = std::make_shared<Timer>(reactor.executor(), std::chrono::time_point_cast<std::chrono::steady_clock::duration>(when));
+    auto timer = std::make_shared<Timer>(reactor.executor(),
+                                         std::chrono::time_point_cast<std::chrono::steady_clock::duration>(when));
     TimerId id = 0;
     {
       std::lock_guard lock(mutex_);
@@ -30,7 +32,8 @@ class SystemClock final : public Clock {
     }
     // The wait owns the timer, and the reactor the wait: a reactor that ends takes its timers along.
     Timer& waits = *timer;
-    waits.async_wait([entry = Entry(*this, id), timer = std::move(timer), fn = std::move(fn)](const boost::system::error_code& error) mutable {
+    waits.async_wait([entry = Entry(*this, id), timer = std::move(timer),
+                      fn = std::move(fn)](const boost::system::error_code& error) mutable {
       if (!entry.forget()) return;  // cancelled after it had fired, before this ran
       if (!error) fn();
     });
@@ -79,7 +82,8 @@ class SystemClock final : public Clock {
 };
 
 [[noreturn]] void bad(std::string_view what, std::string_view text, std::string_view expected) {
-  throw Error(ErrorCode::Invalid, std::string(what) + " \"" + std::string(text.substr(0, 64)) + "\" is not valid; expected " + std::string(expected));
+  throw Error(ErrorCode::Invalid, std::string(what) + " \"" + std::string(text.substr(0, 64)) +
+                                      "\" is not valid; expected " + std::string(expected));
 }
 
 int digits(std::string_view text, std::size_t at, std::size_t count) {
@@ -132,12 +136,13 @@ std::string format_micro_time(WallTime time) { return format(time, true); }
 WallTime parse_time(std::string_view text) {
   using namespace std::chrono;
   constexpr std::string_view kForm = "RFC 3339, such as 2026-11-21T10:00:00Z";
-  const year_month_day date(year(digits(text, 0, 4)), month(static_cast<unsigned>(digits(text, 5, 2))), day(static_cast<unsigned>(digits(text, 8, 2))));
+  const year_month_day date(year(digits(text, 0, 4)), month(static_cast<unsigned>(digits(text, 5, 2))),
+                            day(static_cast<unsigned>(digits(text, 8, 2))));
   const int hour = digits(text, 11, 2);
   const int minute = digits(text, 14, 2);
   const int second = digits(text, 17, 2);
-  if (!date.ok() || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':' || hour > 23 ||
-      minute > 59 || second > 60) {
+  if (!date.ok() || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
+      text[16] != ':' || hour > 23 || minute > 59 || second > 60) {
     bad("time", text, kForm);
   }
   WallTime time = sys_days(date) + hours(hour) + minutes(minute) + seconds(second);
@@ -145,7 +150,8 @@ WallTime parse_time(std::string_view text) {
   if (at < text.size() && text[at] == '.') {
     std::int64_t unit = 100'000'000;
     const std::size_t first = ++at;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10) time += nanoseconds(unit * (text[at] - '0'));
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10)
+      time += nanoseconds(unit * (text[at] - '0'));
     if (at == first) bad("time", text, kForm);
   }
   if (at >= text.size()) bad("time", text, kForm);
@@ -214,7 +220,9 @@ std::string human_duration(Duration duration) {
   if (total < -1) return "<invalid>";
   if (total < 0) return "0s";
   const auto text = [](std::int64_t n, const char* unit) { return std::to_string(n) + unit; };
-  const auto two = [&](std::int64_t a, const char* ua, std::int64_t b, const char* ub) { return b == 0 ? text(a, ua) : text(a, ua) + text(b, ub); };
+  const auto two = [&](std::int64_t a, const char* ua, std::int64_t b, const char* ub) {
+    return b == 0 ? text(a, ua) : text(a, ua) + text(b, ub);
+  };
   if (total < 120) return text(total, "s");
   const auto minutes = total / 60;
   if (minutes < 10) return two(minutes, "m", total % 60, "s");

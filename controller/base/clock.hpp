@@ -12,8 +12,8 @@ namespace gantry {
 class Reactor;
 
 using Duration = std::chrono::nanoseconds;
-using Instant = std::chrono::time_point<std::chrono::steady_clock, Duration>;    // monotonic: deadlines, back-off, leases
-using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;   // UTC: what people and objects see
+using Instant = std::chrono::time_point<std::chrono::steady_clock, Duration>;  // monotonic: deadlines, back-off, leases
+using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;  // UTC: what people and objects see
 
 class Clock {
  public:

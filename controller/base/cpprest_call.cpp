@@ -16,9 +16,9 @@ namespace {
 
 using web::http::http_response;
 
-// Two threads carry all of cpprestsdk's I/O; it would start forty. Under ThreadSanitizer it is one: an exception's count
-// is kept inside libstdc++, unseen, so an exception handed from one thread of the library to the other looks like a race
-// with whoever reads it here. The price is that races between those two threads are not looked for.
+// Two threads carry all of cpprestsdk's I/O; it would start forty. Under ThreadSanitizer it is one: an exception's
+// count is kept inside libstdc++, unseen, so an exception handed from one thread of the library to the other looks like
+// a race with whoever reads it here. The price is that races between those two threads are not looked for.
 #if __has_feature(thread_sanitizer)
 constexpr std::size_t kThreads = 1;
 #else

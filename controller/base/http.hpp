@@ -1,5 +1,5 @@
-// Seam: HTTP to the outside. One request, one response, both whole. Implementations: CpprestTransport (http and https to
-// anywhere), UnixTransport (a daemon's socket, such as Docker's), and the fakes of tests/world.
+// Seam: HTTP to the outside. One request, one response, both whole. Implementations: CpprestTransport (http and https
+// to anywhere), UnixTransport (a daemon's socket, such as Docker's), and the fakes of tests/world.
 #pragma once
 
 #include <chrono>

@@ -50,19 +50,19 @@ bool Object::erase(std::string_view key) {
   return true;
 }
 
-void Object::append_unsorted(std::string key, Value value) {
-  members_.emplace_back(std::move(key), std::move(value));
-}
+void Object::append_unsorted(std::string key, Value value) { members_.emplace_back(std::move(key), std::move(value)); }
 
 Value& Object::append_unsorted(std::string_view key) { return members_.emplace_back(std::string(key), Value()).value; }
 
 void Object::sort(std::vector<std::string>* duplicates) {
   const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
-  if (!std::is_sorted(members_.begin(), members_.end(), before)) std::stable_sort(members_.begin(), members_.end(), before);
+  if (!std::is_sorted(members_.begin(), members_.end(), before))
+    std::stable_sort(members_.begin(), members_.end(), before);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (i + 1 < members_.size() && members_[i + 1].key == members_[i].key) {
-      if (duplicates && (duplicates->empty() || duplicates->back() != members_[i].key)) duplicates->push_back(members_[i].key);
+      if (duplicates && (duplicates->empty() || duplicates->back() != members_[i].key))
+        duplicates->push_back(members_[i].key);
       continue;
     }
     if (kept != i) members_[kept] = std::move(members_[i]);
@@ -75,10 +75,17 @@ bool Object::operator==(const Object&) const = default;
 
 Value::Value(const Value& other) : type_(other.type_) {
   switch (type_) {
-    case Type::String: new (&string_) std::string(other.string_); break;
-    case Type::Array: new (&array_) Array(other.array_); break;
-    case Type::Object: new (&object_) Object(other.object_); break;
-    default: integer_ = other.integer_;
+    case Type::String:
+      new (&string_) std::string(other.string_);
+      break;
+    case Type::Array:
+      new (&array_) Array(other.array_);
+      break;
+    case Type::Object:
+      new (&object_) Object(other.object_);
+      break;
+    default:
+      integer_ = other.integer_;
   }
 }
 
@@ -86,23 +93,37 @@ Value& Value::operator=(const Value& other) { return *this = Value(other); }
 
 void Value::destroy() noexcept {
   switch (type_) {
-    case Type::String: string_.~basic_string(); break;
-    case Type::Array: array_.~Array(); break;
-    case Type::Object: object_.~Object(); break;
-    default: break;
+    case Type::String:
+      string_.~basic_string();
+      break;
+    case Type::Array:
+      array_.~Array();
+      break;
+    case Type::Object:
+      object_.~Object();
+      break;
+    default:
+      break;
   }
 }
 
 bool Value::operator==(const Value& other) const {
   if (type_ != other.type_) return false;
   switch (type_) {
-    case Type::Null: return true;
-    case Type::Bool: return bool_ == other.bool_;
-    case Type::Int: return integer_ == other.integer_;
-    case Type::Double: return double_ == other.double_;
-    case Type::String: return string_ == other.string_;
-    case Type::Array: return array_ == other.array_;
-    case Type::Object: break;
+    case Type::Null:
+      return true;
+    case Type::Bool:
+      return bool_ == other.bool_;
+    case Type::Int:
+      return integer_ == other.integer_;
+    case Type::Double:
+      return double_ == other.double_;
+    case Type::String:
+      return string_ == other.string_;
+    case Type::Array:
+      return array_ == other.array_;
+    case Type::Object:
+      break;
   }
   return object_ == other.object_;
 }
@@ -170,6 +191,11 @@ std::string Value::string_or(std::string_view key, std::string_view otherwise) c
   return value && value->is_string() ? value->as_string() : std::string(otherwise);
 }
 
+std::string Value::text_at(std::initializer_list<std::string_view> path) const {
+  const Value* value = at(path);
+  return value && value->is_string() ? value->as_string() : std::string();
+}
+
 std::int64_t Value::int_or(std::string_view key, std::int64_t otherwise) const {
   const Value* value = find(key);
   return value && value->is_int() ? value->as_int() : otherwise;
@@ -205,14 +231,27 @@ class Builder {
   void build(const simdjson::dom::element& element, Value& out, const Where& where) {
     using simdjson::dom::element_type;
     switch (element.type()) {
-      case element_type::ARRAY: return array(element.get_array().value_unsafe(), out, where);
-      case element_type::OBJECT: return object(element.get_object().value_unsafe(), out, where);
-      case element_type::STRING: out = Value(element.get_string().value_unsafe()); return;
-      case element_type::INT64: out = Value(element.get_int64().value_unsafe()); return;
-      case element_type::UINT64: out = Value(static_cast<double>(element.get_uint64().value_unsafe())); return;
-      case element_type::DOUBLE: out = Value(element.get_double().value_unsafe()); return;
-      case element_type::BOOL: out = Value(element.get_bool().value_unsafe()); return;
-      case element_type::NULL_VALUE: return;
+      case element_type::ARRAY:
+        return array(element.get_array().value_unsafe(), out, where);
+      case element_type::OBJECT:
+        return object(element.get_object().value_unsafe(), out, where);
+      case element_type::STRING:
+        out = Value(element.get_string().value_unsafe());
+        return;
+      case element_type::INT64:
+        out = Value(element.get_int64().value_unsafe());
+        return;
+      case element_type::UINT64:
+        out = Value(static_cast<double>(element.get_uint64().value_unsafe()));
+        return;
+      case element_type::DOUBLE:
+        out = Value(element.get_double().value_unsafe());
+        return;
+      case element_type::BOOL:
+        out = Value(element.get_bool().value_unsafe());
+        return;
+      case element_type::NULL_VALUE:
+        return;
     }
   }
 
@@ -250,14 +289,22 @@ class Builder {
 
 std::string_view reason(simdjson::error_code error) {
   switch (error) {
-    case simdjson::DEPTH_ERROR: return "nested too deeply";
-    case simdjson::UTF8_ERROR: return "not valid UTF-8";
-    case simdjson::EMPTY: return "empty";
-    case simdjson::NUMBER_ERROR: return "a number is malformed or out of range";
-    case simdjson::STRING_ERROR: return "a string is malformed";
-    case simdjson::UNCLOSED_STRING: return "a string is not closed";
-    case simdjson::UNESCAPED_CHARS: return "a string has a control character";
-    default: return "malformed";
+    case simdjson::DEPTH_ERROR:
+      return "nested too deeply";
+    case simdjson::UTF8_ERROR:
+      return "not valid UTF-8";
+    case simdjson::EMPTY:
+      return "empty";
+    case simdjson::NUMBER_ERROR:
+      return "a number is malformed or out of range";
+    case simdjson::STRING_ERROR:
+      return "a string is malformed";
+    case simdjson::UNCLOSED_STRING:
+      return "a string is not closed";
+    case simdjson::UNESCAPED_CHARS:
+      return "a string has a control character";
+    default:
+      return "malformed";
   }
 }
 
@@ -280,7 +327,9 @@ Value built(std::string_view text, const ParseLimits& limits, Builder builder) {
   const auto result = parser.parse(text.data(), text.size(), true);
   if (result.error()) {
     throw Error(ErrorCode::BadRequest, "JSON is " + std::string(reason(result.error())) +
-                                           (result.error() == simdjson::DEPTH_ERROR ? " (at most " + std::to_string(limits.depth_max) + " levels)" : ""));
+                                           (result.error() == simdjson::DEPTH_ERROR
+                                                ? " (at most " + std::to_string(limits.depth_max) + " levels)"
+                                                : ""));
   }
   Value value;
   builder.build(result.value_unsafe(), value, Builder::Where{nullptr, {}, 0});
@@ -329,11 +378,21 @@ void append_quoted(std::string& out, std::string_view text) {
     out.append(text, start, i - start);
     const auto c = static_cast<unsigned char>(text[i]);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         out += "\\u00";
         out += kHex[c >> 4];

@@ -110,6 +110,8 @@ class Value {
 
   // Convenience for reading what may be absent.
   std::string string_or(std::string_view key, std::string_view otherwise = {}) const;
+  // The string at the path, as at() walks; empty when it is absent or something else.
+  std::string text_at(std::initializer_list<std::string_view> path) const;
   std::int64_t int_or(std::string_view key, std::int64_t otherwise) const;
   bool bool_or(std::string_view key, bool otherwise) const;
 
@@ -145,10 +147,17 @@ struct Member {
 inline void Value::take(Value& other) noexcept {
   type_ = other.type_;
   switch (type_) {
-    case Type::String: new (&string_) std::string(std::move(other.string_)); break;
-    case Type::Array: new (&array_) Array(std::move(other.array_)); break;
-    case Type::Object: new (&object_) Object(std::move(other.object_)); break;
-    default: integer_ = other.integer_;
+    case Type::String:
+      new (&string_) std::string(std::move(other.string_));
+      break;
+    case Type::Array:
+      new (&array_) Array(std::move(other.array_));
+      break;
+    case Type::Object:
+      new (&object_) Object(std::move(other.object_));
+      break;
+    default:
+      integer_ = other.integer_;
   }
 }
 

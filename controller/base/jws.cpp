@@ -23,7 +23,7 @@ using openssl::Key;
 using Context = std::unique_ptr<EVP_MD_CTX, FreeBy<EVP_MD_CTX_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, FreeBy<ECDSA_SIG_free>>;
 
-constexpr std::size_t kHalf = 32;          // bytes of r, and of s
+constexpr std::size_t kHalf = 32;           // bytes of r, and of s
 constexpr std::size_t kTokenMax = 8 << 10;  // longer is no token of ours
 
 [[noreturn]] void fail(const char* what) {

@@ -36,11 +36,16 @@ State& state() {
 
 std::string_view name_of(Level level) {
   switch (level) {
-    case Level::Debug: return "debug";
-    case Level::Info: return "info";
-    case Level::Warn: return "warn";
-    case Level::Error: return "error";
-    case Level::Off: break;
+    case Level::Debug:
+      return "debug";
+    case Level::Info:
+      return "info";
+    case Level::Warn:
+      return "warn";
+    case Level::Error:
+      return "error";
+    case Level::Off:
+      break;
   }
   return "off";
 }
@@ -66,7 +71,8 @@ Level parse_level(std::string_view word) {
   for (const Level level : {Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Off}) {
     if (name_of(level) == word) return level;
   }
-  throw Error(ErrorCode::Invalid, "log level \"" + std::string(word) + "\" is not known; use debug, info, warn, error or off");
+  throw Error(ErrorCode::Invalid,
+              "log level \"" + std::string(word) + "\" is not known; use debug, info, warn, error or off");
 }
 
 Format parse_format(std::string_view word) {
@@ -91,7 +97,8 @@ std::string redacted(std::string_view text) {
   std::string out(text);
   std::lock_guard lock(state().mutex);
   for (const auto& secret : state().secrets) {
-    for (std::size_t at = out.find(secret); at != std::string::npos; at = out.find(secret, at + 3)) out.replace(at, secret.size(), "***");
+    for (std::size_t at = out.find(secret); at != std::string::npos; at = out.find(secret, at + 3))
+      out.replace(at, secret.size(), "***");
   }
   return out;
 }

@@ -60,8 +60,9 @@ const Buckets& request_buckets() {
 }
 
 const Buckets& reconcile_buckets() {
-  static const Buckets buckets{0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1,
-                               1.25,  1.5,  1.75,  2,    2.5, 3,    3.5, 4,    4.5, 5,    6,   7,    8,   9,   10,  15,  20,  25, 30, 40, 50, 60};
+  static const Buckets buckets{0.005, 0.01, 0.025, 0.05, 0.1,  0.15, 0.2,  0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6,
+                               0.7,   0.8,  0.9,   1,    1.25, 1.5,  1.75, 2,    2.5, 3,    3.5, 4,    4.5, 5,
+                               6,     7,    8,     9,    10,   15,   20,   25,   30,  40,   50,  60};
   return buckets;
 }
 
@@ -73,19 +74,22 @@ const Buckets& queue_buckets() {
 Counter counter(const std::string& name, const std::string& help, const Labels& labels) {
   std::lock_guard lock(state().mutex);
   return Counter(state().counters.get(
-      name, [&]() -> auto& { return prometheus::BuildCounter().Name(name).Help(help).Register(state().registry); }, labels));
+      name, [&]() -> auto& { return prometheus::BuildCounter().Name(name).Help(help).Register(state().registry); },
+      labels));
 }
 
 Gauge gauge(const std::string& name, const std::string& help, const Labels& labels) {
   std::lock_guard lock(state().mutex);
   return Gauge(state().gauges.get(
-      name, [&]() -> auto& { return prometheus::BuildGauge().Name(name).Help(help).Register(state().registry); }, labels));
+      name, [&]() -> auto& { return prometheus::BuildGauge().Name(name).Help(help).Register(state().registry); },
+      labels));
 }
 
 Histogram histogram(const std::string& name, const std::string& help, const Buckets& buckets, const Labels& labels) {
   std::lock_guard lock(state().mutex);
   return Histogram(state().histograms.get(
-      name, [&]() -> auto& { return prometheus::BuildHistogram().Name(name).Help(help).Register(state().registry); }, labels, buckets));
+      name, [&]() -> auto& { return prometheus::BuildHistogram().Name(name).Help(help).Register(state().registry); },
+      labels, buckets));
 }
 
 void remove_gauge(const std::string& name, const Labels& labels) {

@@ -50,7 +50,8 @@ const Buckets& queue_buckets();      // client-go's workqueue: 10 ns to 10 s, de
 // Made at first use; the same name and labels give the same series. The help text of the first call stays.
 Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
 Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
-Histogram histogram(const std::string& name, const std::string& help, const Buckets& buckets, const Labels& labels = {});
+Histogram histogram(const std::string& name, const std::string& help, const Buckets& buckets,
+                    const Labels& labels = {});
 // Takes a series away, such as a deleted object's.
 void remove_gauge(const std::string& name, const Labels& labels);
 

@@ -1,4 +1,5 @@
-// What nearly every file includes, compiled once. Only std and Asio's coroutines: heavier libraries live in one .cpp each.
+// What nearly every file includes, compiled once. Only std and Asio's coroutines: heavier libraries live in one .cpp
+// each.
 #pragma once
 
 #include <algorithm>

@@ -57,8 +57,6 @@ Task<> sleep_until(Reactor& reactor, Instant when) {
   });
 }
 
-Task<> sleep_for(Reactor& reactor, Duration duration) {
-  co_await sleep_until(reactor, reactor.now() + duration);
-}
+Task<> sleep_for(Reactor& reactor, Duration duration) { co_await sleep_until(reactor, reactor.now() + duration); }
 
 }  // namespace gantry

@@ -66,9 +66,7 @@ Task<T> from_callback(Reactor& reactor, Start start) {
   start(Done<T>(state));
   if (state->outcome.index() == 0) {
     co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
-        [state](auto handler) {
-          state->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); };
-        },
+        [state](auto handler) { state->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); }; },
         use_task);
   }
   if (auto* failure = std::get_if<std::exception_ptr>(&state->outcome)) std::rethrow_exception(*failure);

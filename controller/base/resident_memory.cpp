@@ -23,7 +23,7 @@ constexpr long kMoment = 25;
 
 struct Mapping {
   std::uintptr_t start = 0, end = 0;
-  bool fixed = false;  // private, of a file, and not writable
+  bool fixed = false;    // private, of a file, and not writable
   bool changed = false;  // relocated at the start, say: those pages exist nowhere else
 };
 

@@ -43,9 +43,7 @@ Task<> Signal::wait() {
   auto waiter = std::make_shared<Waiter>();
   waiters_.push_back(waiter);
   co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
-      [waiter](auto handler) {
-        waiter->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); };
-      },
+      [waiter](auto handler) { waiter->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); }; },
       use_task);
 }
 
@@ -59,9 +57,7 @@ Task<bool> Signal::wait_until(Instant deadline) {
     wake(reactor_, waiter);
   });
   co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
-      [waiter](auto handler) {
-        waiter->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); };
-      },
+      [waiter](auto handler) { waiter->resume = [handler = std::move(handler)]() mutable { std::move(handler)(); }; },
       use_task);
   co_return !waiter->timed_out;
 }

@@ -1,4 +1,5 @@
-// Signal: wait until somebody says so. Gate: close the door and wait for those inside. Both live on one reactor's thread.
+// Signal: wait until somebody says so. Gate: close the door and wait for those inside. Both live on one reactor's
+// thread.
 #pragma once
 
 #include <list>

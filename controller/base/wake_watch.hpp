@@ -17,8 +17,7 @@ class WakeWatch {
  public:
   using OnWake = std::function<void(Duration slept)>;
   // Looks every `look`; a shorter absence than `least` is none.
-  WakeWatch(Reactor& reactor, OnWake on_wake, Duration look = std::chrono::seconds(5),
-            Duration least = kLeastSleep);
+  WakeWatch(Reactor& reactor, OnWake on_wake, Duration look = std::chrono::seconds(5), Duration least = kLeastSleep);
   ~WakeWatch();
   WakeWatch(const WakeWatch&) = delete;
   WakeWatch& operator=(const WakeWatch&) = delete;

@@ -24,18 +24,19 @@ struct Document {
 };
 
 struct Limits {
-  std::size_t bytes_max = 16 << 20;       // of the whole stream
+  std::size_t bytes_max = 16 << 20;  // of the whole stream
   std::size_t depth_max = 100;
-  std::size_t nodes_max = 500'000;        // after aliases are expanded, per document: an alias bomb ends here
+  std::size_t nodes_max = 500'000;  // after aliases are expanded, per document: an alias bomb ends here
 };
 
-// YAML 1.1 as kubectl reads it (sigs.k8s.io/yaml): y, yes, on are booleans; a mapping key that is no string becomes one.
-// JSON is YAML. Empty documents are left out. Never throws for bad input: it is reported in the documents.
+// YAML 1.1 as kubectl reads it (sigs.k8s.io/yaml): y, yes, on are booleans; a mapping key that is no string becomes
+// one. JSON is YAML. Empty documents are left out. Never throws for bad input: it is reported in the documents.
 std::vector<Document> parse_all(std::string_view text, const Limits& limits = {});
 // The one document of text. Throws Error(BadRequest) with the line when it is broken or not exactly one.
 json::Value parse(std::string_view text);
 
-// Block style, members in the order of keys, as kubectl get -o yaml. Strings are quoted when YAML 1.1 would misread them.
+// Block style, members in the order of keys, as kubectl get -o yaml. Strings are quoted when YAML 1.1 would misread
+// them.
 std::string dump(const json::Value& value);
 
 }  // namespace gantry::yaml

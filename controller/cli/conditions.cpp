@@ -36,8 +36,9 @@ std::string condition_text(const json::Value& object, std::string_view type) {
 }
 
 bool waiting_helps(std::string_view reason) {
-  static constexpr std::string_view kFinal[] = {"BuildFailed",    "PullFailed",         "SourceNotFound",        "RolloutFailed",
-                                                "CommandMissing", "SourceNotSupported", "PlacementNotSupported", "DoesNotFit"};
+  static constexpr std::string_view kFinal[] = {"BuildFailed",           "PullFailed",     "SourceNotFound",
+                                                "RolloutFailed",         "CommandMissing", "SourceNotSupported",
+                                                "PlacementNotSupported", "DoesNotFit"};
   return std::ranges::find(kFinal, reason) == std::end(kFinal);
 }
 

@@ -76,9 +76,9 @@ void Routes::on_agent(std::vector<std::string> operation, Duration limit, std::s
   operation.insert(operation.begin(), {"agent", "{}"});
   on("POST", std::move(operation), {{"create", "servers/agent"}},
      [this, path, limit](const Call& call) -> Task<api::HttpResponse> {
-       co_return json_response(json::Object{
-           {"success", true},
-           {"data", co_await service_.ask_agent(call.ns, call.captured[0], path, call.body, limit)}});
+       co_return json_response(
+           json::Object{{"success", true},
+                        {"data", co_await service_.ask_agent(call.ns, call.captured[0], path, call.body, limit)}});
      });
 }
 
@@ -109,8 +109,7 @@ Service::Run Routes::known_run(const Call& call, const std::string& id) const {
   return known->run;
 }
 
-Routes::Routes(api::Handler& next, Service& service, const api::Api& api)
-    : next_(next), service_(service), api_(api) {
+Routes::Routes(api::Handler& next, Service& service, const api::Api& api) : next_(next), service_(service), api_(api) {
   on("GET", {"setup", "status"}, {{"get", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.setup_status(call.ns));
   });
@@ -124,16 +123,18 @@ Routes::Routes(api::Handler& next, Service& service, const api::Api& api)
   on("POST", {"images", "build", "stream"}, kWriteSnapshots, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return stream_of(call, [&] { return service_.build_image(read_image_build(call.body, {}), call.ns); });
   });
-  on("POST", {"snapshots", "{}", "transfer-all"}, {{"patch", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
-    co_return json_response(co_await service_.transfer_everywhere(call.ns, call.captured[0]), 202);
-  });
+  on("POST", {"snapshots", "{}", "transfer-all"}, {{"patch", "snapshots"}},
+     [this](const Call& call) -> Task<api::HttpResponse> {
+       co_return json_response(co_await service_.transfer_everywhere(call.ns, call.captured[0]), 202);
+     });
   on("DELETE", {"snapshots", "{}"}, {{"delete", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_await service_.remove_snapshot(call.ns, call.captured[0], parameter(call.request, "force") == "true");
     co_return json_response(json::Object{{"success", true}});
   });
-  on("GET", {"servers"}, {{"list", "servers"}, {"list", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
-    co_return json_response(co_await service_.servers(call.ns));
-  });
+  on("GET", {"servers"}, {{"list", "servers"}, {"list", "snapshots"}},
+     [this](const Call& call) -> Task<api::HttpResponse> {
+       co_return json_response(co_await service_.servers(call.ns));
+     });
   on("POST", {"servers", "provision"}, kWriteServers, [this](const Call& call) -> Task<api::HttpResponse> {
     const auto run = service_.provision(read_provision(call.body), call.ns);
     co_return json_response(

@@ -102,9 +102,8 @@ Task<bool> Service::follow(EventLog& log, std::vector<object::Key> keys,
 // ---- deploy
 
 Service::Run Service::deploy(DeployRequest request, std::string ns) {
-  return begin(ns, "apps", [this, request = std::move(request), ns](EventLog& log) {
-    return deploy_steps(log, request, ns);
-  });
+  return begin(ns, "apps",
+               [this, request = std::move(request), ns](EventLog& log) { return deploy_steps(log, request, ns); });
 }
 
 Task<> Service::deploy_steps(EventLog& log, DeployRequest request, std::string ns) {

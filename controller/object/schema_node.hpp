@@ -62,7 +62,7 @@ struct Schema::Node {
   std::unique_ptr<ValueRules> rules;
   std::vector<std::unique_ptr<const cel::Rule>> cel;  // x-kubernetes-validations
   bool cel_below = false;                             // here, or somewhere below
-  const json::Value* source = nullptr;  // description, enum, ... for explain; lives as long as the Schema
+  const json::Value* source = nullptr;                // description, enum, ... for explain; lives as long as the Schema
 
   const Node* property(std::string_view name) const;
   // The node of a member: a property, else additionalProperties; null when nothing is known about it.

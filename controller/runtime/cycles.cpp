@@ -48,11 +48,6 @@ class Search {
   std::vector<std::string> way_;
 };
 
-std::string text_at(const json::Value& object, std::string_view field) {
-  const json::Value* metadata = object.find("metadata");
-  return metadata ? metadata->string_or(field) : std::string();
-}
-
 }  // namespace
 
 void refuse_cycles(api::Api& api, const object::KindTable& kinds, const store::Store& store) {
@@ -62,8 +57,9 @@ void refuse_cycles(api::Api& api, const object::KindTable& kinds, const store::S
       const json::Value* wanted = review.object.at({"spec", "dependsOn"});
       const json::Value* before = review.old ? review.old->at({"spec", "dependsOn"}) : nullptr;
       if (!wanted || (before && *before == *wanted)) return;
-      const Key self{review.kind.resource, review.kind.namespaced ? text_at(review.object, "namespace") : std::string(),
-                     text_at(review.object, "name")};
+      const Key self{review.kind.resource,
+                     review.kind.namespaced ? review.object.text_at({"metadata", "namespace"}) : std::string(),
+                     review.object.text_at({"metadata", "name"})};
       const auto dependencies = dependencies_of(self, review.object, kinds);
       for (std::size_t i = 0; i < dependencies.size(); ++i) {
         Search search(kinds, store, self);

@@ -127,8 +127,7 @@ Task<bool> GarbageCollector::remove_dependents(const object::Object& owner) {
       continue;
     }
     if (!dependent->meta().deleting) co_await remove(*dependent, "Foreground");
-    if (entry->blocks_deletion && !waits_for(owner, *dependent) && co_await context_.client.find(key))
-      clear = false;
+    if (entry->blocks_deletion && !waits_for(owner, *dependent) && co_await context_.client.find(key)) clear = false;
   }
   co_return clear;
 }
@@ -143,8 +142,8 @@ bool GarbageCollector::waits_for(const object::Object& owner, const object::Obje
       if (!seen.insert(reference.uid).second) continue;
       const object::KindPtr kind = kind_of(context_.kinds, reference);
       if (!kind || is_out_of_reach(object.key(), *kind)) continue;
-      ObjectPtr found = context_.informers.find(
-          {kind->resource, kind->namespaced ? object.key().ns : std::string(), reference.name});
+      ObjectPtr found =
+          context_.informers.find({kind->resource, kind->namespaced ? object.key().ns : std::string(), reference.name});
       if (found && found->meta().uid == reference.uid && found->meta().deleting) above.push_back(std::move(found));
     }
   };

@@ -1,6 +1,5 @@
-// Namespaces: the three that always exist are made at start; one that is deleted is emptied, what holds real things first,
-// then let go.
-// One reactor's thread.
+// Namespaces: the three that always exist are made at start; one that is deleted is emptied, what holds real things
+// first, then let go. One reactor's thread.
 #pragma once
 
 #include "controller/runtime/informer.hpp"

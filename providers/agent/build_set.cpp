@@ -13,7 +13,7 @@ constexpr std::size_t kAtOnce = 4;  // Servers that build or load at the same ti
 constexpr Duration kClose = std::chrono::seconds(3);
 constexpr Duration kLook = std::chrono::seconds(1);
 constexpr Duration kBelieved = std::chrono::seconds(60);  // afterwards each Server is asked again whether it has it
-constexpr Duration kFresh = std::chrono::seconds(2);  // what was just seen to be there is there
+constexpr Duration kFresh = std::chrono::seconds(2);      // what was just seen to be there is there
 constexpr Duration kInTheQueue = std::chrono::hours(1);   // that a build may wait there for others to end
 
 std::string id_of(const BuildSpec& spec) {
@@ -118,8 +118,8 @@ Task<> BuildSet::work(JobPtr job, BuildSpec spec, Gate::Pass) {
     job->retry.failed(*failure, reactor_.now());
     if (job->cancelled) job->retry.at_once(reactor_.now());
     if (failure->code() != ErrorCode::Cancelled)
-      log_.warn("a build for Servers failed", {{"key", job->state.key.substr(0, 12)},
-                                               {"error", job->state.message.substr(0, 500)}});
+      log_.warn("a build for Servers failed",
+                {{"key", job->state.key.substr(0, 12)}, {"error", job->state.message.substr(0, 500)}});
   } else {
     job->state.phase = BuildState::Phase::Done;
     job->state.message.clear();

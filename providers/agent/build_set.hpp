@@ -23,8 +23,8 @@ class BuildSet final : public Builder {
   // All must outlive the set. images: those that `here` has built.
   BuildSet(Reactor& reactor, Builder& here, ImageCarrier& images, HostSet& hosts);
   ~BuildSet() override;
-  // What is under way on Servers goes on there. Nothing may be called afterwards. False when a call to one does not come
-  // to an end: this must not be destroyed then.
+  // What is under way on Servers goes on there. Nothing may be called afterwards. False when a call to one does not
+  // come to an end: this must not be destroyed then.
   Task<bool> close();
 
   Task<BuildState> look(BuildSpec spec) override;

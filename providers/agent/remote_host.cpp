@@ -24,8 +24,8 @@ bool means_refused(const Error& error) {
 
 }  // namespace
 
-RemoteHost::RemoteHost(Reactor& reactor, Blocking& blocking, Random& random, std::string server,
-                       AgentEndpoint endpoint, Options options)
+RemoteHost::RemoteHost(Reactor& reactor, Blocking& blocking, Random& random, std::string server, AgentEndpoint endpoint,
+                       Options options)
     : reactor_(reactor),
       blocking_(blocking),
       random_(random),
@@ -62,7 +62,8 @@ Task<> RemoteHost::follow(std::shared_ptr<RemoteHost> self, Gate::Pass) {
     if (self->closing_) break;
     const Duration most = std::min<Duration>(self->options_.retry_longest,
                                              self->options_.retry_first * (1LL << std::min(self->failures_, 10U)));
-    const Duration pause(static_cast<std::int64_t>(static_cast<double>(most.count()) * (0.5 + self->random_.unit() / 2)));
+    const Duration pause(
+        static_cast<std::int64_t>(static_cast<double>(most.count()) * (0.5 + self->random_.unit() / 2)));
     co_await self->wake_.wait_until(self->reactor_.now() + pause);
   }
 }
@@ -321,8 +322,7 @@ Task<ProbeResult> RemoteHost::probe(ProbeSpec spec) {
   std::string problem = contact_.problem;
   if (contact_.connected) {
     try {
-      const json::Value answer =
-          co_await call("POST", "/probe", spec.timeout + std::chrono::seconds(5), to_json(spec));
+      const json::Value answer = co_await call("POST", "/probe", spec.timeout + std::chrono::seconds(5), to_json(spec));
       const json::Value* result = answer.find("probe");
       co_return probe_result_from(result ? *result : json::Value());
     } catch (const Error& error) {  // tidy: an answer is promised, whatever happens
@@ -416,8 +416,8 @@ Task<std::unique_ptr<LogReader>> RemoteHost::open_log(std::string path) {
 
 Task<std::string> RemoteHost::log_tail(std::string id, std::size_t lines) {
   must_be_connected();
-  const json::Value answer = co_await call(
-      "GET", "/containers/" + percent_encode(id) + "/tail?lines=" + std::to_string(lines), options_.call);
+  const json::Value answer =
+      co_await call("GET", "/containers/" + percent_encode(id) + "/tail?lines=" + std::to_string(lines), options_.call);
   co_return answer.string_or("logs");
 }
 

@@ -26,9 +26,7 @@
 
 namespace gantry::providers::agent {
 
-class RemoteHost final : public WorkloadHost,
-                         public ImageCarrier,
-                         public std::enable_shared_from_this<RemoteHost> {
+class RemoteHost final : public WorkloadHost, public ImageCarrier, public std::enable_shared_from_this<RemoteHost> {
  public:
   struct Options {
     Duration silence = std::chrono::seconds(15);  // three heartbeats: then the agent counts as unreachable
@@ -110,7 +108,8 @@ class RemoteHost final : public WorkloadHost,
   void hear_snapshot(const json::Value& data);
   void hear_change(const json::Value& data);
   void learn(const json::Value& instance, std::int64_t sequence);
-  void replace(std::string_view owner, const json::Value& instances, std::int64_t sequence, std::set<std::string>& told);
+  void replace(std::string_view owner, const json::Value& instances, std::int64_t sequence,
+               std::set<std::string>& told);
   void watch_silence();
   void lose(const Error& error);
   Task<> announce_key();

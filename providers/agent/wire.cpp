@@ -14,7 +14,9 @@ constexpr std::array<std::string_view, 3> kStates{"Starting", "Running", "Exited
 constexpr std::array<std::string_view, 2> kRuntimes{"process", "docker"};
 constexpr std::array<std::string_view, 2> kProbeKinds{"http", "tcp"};
 
-json::Value time_json(WallTime time) { return time == WallTime{} ? json::Value() : json::Value(format_micro_time(time)); }
+json::Value time_json(WallTime time) {
+  return time == WallTime{} ? json::Value() : json::Value(format_micro_time(time));
+}
 
 WallTime time_from(const json::Value& value, std::string_view field) {
   const std::string written = text(value, field);
@@ -132,12 +134,14 @@ json::Value to_json(const InstanceSpec& spec) {
 
 InstanceSpec spec_from(const json::Value& value) {
   need_object(value, "the body");
-  refuse_unknown(value, {"id", "ownerUid", "namespace", "app", "release", "slot", "configHash", "runtime", "command",
-                         "workingDirectory", "codeDigest", "buildKey", "image", "env", "ports", "volumes", "stopGraceMillis",
-                         "logBytesMax", "cpuMillis", "memoryBytes"});
+  refuse_unknown(value,
+                 {"id",      "ownerUid", "namespace",        "app",         "release",   "slot",       "configHash",
+                  "runtime", "command",  "workingDirectory", "codeDigest",  "buildKey",  "image",      "env",
+                  "ports",   "volumes",  "stopGraceMillis",  "logBytesMax", "cpuMillis", "memoryBytes"});
   InstanceSpec spec;
   spec.id = text(value, "id");
-  if (spec.id.empty()) wrong("id", "a name of the caller's choice is required; the same one again starts nothing twice");
+  if (spec.id.empty())
+    wrong("id", "a name of the caller's choice is required; the same one again starts nothing twice");
   spec.owner_uid = text(value, "ownerUid", spec.id);
   spec.owner_namespace = text(value, "namespace", "default");
   spec.owner_name = text(value, "app", spec.id);

@@ -16,9 +16,8 @@ constexpr std::int64_t kDay = 86'400;
 
 // Folders and images are named by it.
 void need_name(std::string_view field, const std::string& name) {
-  const bool known = std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
+  const bool known = std::ranges::all_of(
+      name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; });
   if (!known || name.empty() || name.front() == '.')
     wrong(field, "small letters, digits, dots and dashes are expected, not \"" + name + "\"");
 }
@@ -47,9 +46,9 @@ json::Value to_json(const BuildSpec& spec) {
 
 BuildSpec build_from(const json::Value& value) {
   need_object(value, "the body");
-  refuse_unknown(value, {"app", "namespace", "ownerUid", "runtime", "codeDigest", "preset", "dockerfile", "command",
-                         "output", "nodeVersion", "start", "port", "env", "envDigest", "memoryBytes", "timeoutSeconds",
-                         "ask"});
+  refuse_unknown(value,
+                 {"app", "namespace", "ownerUid", "runtime", "codeDigest", "preset", "dockerfile", "command", "output",
+                  "nodeVersion", "start", "port", "env", "envDigest", "memoryBytes", "timeoutSeconds", "ask"});
   BuildSpec spec;
   spec.owner_name = text(value, "app");
   if (spec.owner_name.empty()) wrong("app", "a name for what is built is required");

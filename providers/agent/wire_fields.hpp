@@ -40,7 +40,7 @@ inline std::string text(const json::Value& from, std::string_view field, std::st
 }
 
 inline std::int64_t number(const json::Value& from, std::string_view field, std::int64_t otherwise, std::int64_t least,
-                    std::int64_t most) {
+                           std::int64_t most) {
   const json::Value* value = from.find(field);
   if (!value || value->is_null()) return otherwise;
   if (!value->is_int()) wrong(field, "a whole number is expected");

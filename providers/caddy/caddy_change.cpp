@@ -168,8 +168,7 @@ Task<> CaddyRouter::serve_all(const std::vector<WishPtr>& wishes) {
   if (refused) {
     Wish& wish = *wishes.front();
     wish.failure = refused;
-    if (refused->code() == ErrorCode::Invalid)
-      problems_[wish.routes.app_uid] = {wish.hash, refused->message(), {}};
+    if (refused->code() == ErrorCode::Invalid) problems_[wish.routes.app_uid] = {wish.hash, refused->message(), {}};
     wanted = apps_;
     changed = {wish.routes.app_uid};
     put(wish, wanted);

@@ -13,8 +13,8 @@ namespace gantry::providers::caddy {
 
 inline constexpr std::string_view kProxyOwner = "gantry-proxy";
 
-// The line that tells why a program ended: the last one that names an error, else the last one. Programs with more than one
-// thread (Caddy) go on talking after they said why.
+// The line that tells why a program ended: the last one that names an error, else the last one. Programs with more than
+// one thread (Caddy) go on talking after they said why.
 std::string_view telling_line(std::string_view said);
 
 class KeptProcess {

@@ -31,7 +31,8 @@ std::optional<std::string> find_conflict(const AppRoutes& mine, const AppRoutes&
   const std::string name = "App " + theirs.app_namespace + "/" + theirs.app_name + ", which is older, ";
   for (const auto& rule : mine.rules) {
     for (const auto& other : theirs.rules) {
-      if (same_route(rule, other)) return name + "has " + rule.host + path_of(rule) + " already; take another path or name";
+      if (same_route(rule, other))
+        return name + "has " + rule.host + path_of(rule) + " already; take another path or name";
       if (other_certificate(rule, other))
         return name + "serves " + rule.host + " with another kind of certificate; a name has one";
     }

@@ -99,12 +99,9 @@ json::Value to_json(const AppRoutes& routes) {
       array.push_back(json::Object{{"instance", one.instance}, {"port", one.port}, {"address", one.address}});
     upstreams.set(backend, std::move(array));
   }
-  return json::Object{{"uid", routes.app_uid},
-                      {"namespace", routes.app_namespace},
-                      {"name", routes.app_name},
-                      {"created", format_time(routes.created)},
-                      {"rules", rules_json(routes)},
-                      {"upstreams", std::move(upstreams)},
+  return json::Object{{"uid", routes.app_uid},       {"namespace", routes.app_namespace},
+                      {"name", routes.app_name},     {"created", format_time(routes.created)},
+                      {"rules", rules_json(routes)}, {"upstreams", std::move(upstreams)},
                       {"holds", routes.holds}};
 }
 

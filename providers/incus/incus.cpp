@@ -17,11 +17,6 @@ constexpr std::string_view kUid = "user.gantry-uid";
 constexpr std::string_view kRole = "user.gantry-role";
 constexpr std::string_view kSize = "user.gantry-size";
 
-std::string text_at(const json::Value& from, std::initializer_list<std::string_view> path) {
-  const json::Value* value = from.at(path);
-  return value && value->is_string() ? value->as_string() : std::string();
-}
-
 std::string instance_path(const std::string& name) { return "/1.0/instances/" + percent_encode(name); }
 
 // "c2-m4": processors and GiB of memory, as the daemon's own command line has them.
@@ -124,9 +119,9 @@ class Incus final : public Provider {
   Task<Account> account() override {
     const json::Value host = co_await api_.get("/1.0");
     Account account;
-    account.name = text_at(host, {"environment", "server"}) + " " + text_at(host, {"environment", "server_version"}) +
-                   " on " + text_at(host, {"environment", "server_name"});
-    account.id = text_at(host, {"environment", "certificate_fingerprint"});
+    account.name = host.text_at({"environment", "server"}) + " " + host.text_at({"environment", "server_version"}) +
+                   " on " + host.text_at({"environment", "server_name"});
+    account.id = host.text_at({"environment", "certificate_fingerprint"});
     if (host.string_or("auth") != "trusted")
       account.problem = "the daemon does not trust whoever asks at " + api_.socket();
     co_return account;

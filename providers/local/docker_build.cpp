@@ -34,8 +34,8 @@ std::string build_path(const BuildSpec& spec, const std::string& key, const std:
   for (const auto& [name, value] : spec.env) arguments.set(name, value.reveal());
   const std::string memory = std::to_string(spec.memory_bytes);
   // Memory and swap together: what is over is killed, and not swapped until the host stands still.
-  return "/build?t=" + query_escape(built_image(spec.owner_namespace, spec.owner_name, key)) + "&dockerfile=" + query_escape(dockerfile) +
-         "&rm=1&forcerm=1&memory=" + memory + "&memswap=" + memory +
+  return "/build?t=" + query_escape(built_image(spec.owner_namespace, spec.owner_name, key)) +
+         "&dockerfile=" + query_escape(dockerfile) + "&rm=1&forcerm=1&memory=" + memory + "&memswap=" + memory +
          "&labels=" + query_escape(json::dump(json::Value(std::move(labels)))) +
          "&buildargs=" + query_escape(json::dump(json::Value(std::move(arguments))));
 }

@@ -177,7 +177,8 @@ Task<> DockerHost::handle(std::string_view line) {
   const HeldPtr held = attributes ? find(attributes->string_or(kInstanceLabel)) : nullptr;
   if (action == "oom" && held) held->out_of_memory = true;
   if (action != "start" && action != "die" && action != "destroy" && action != "create") co_return;
-  if (action == "die" && held && !held->exited() && !held->starting && held->instance.container_id == actor->string_or("ID")) {
+  if (action == "die" && held && !held->exited() && !held->starting &&
+      held->instance.container_id == actor->string_or("ID")) {
     note_death(held, std::atoi(attributes->string_or("exitCode", "255").c_str()));
     co_return;
   }
@@ -268,8 +269,8 @@ void DockerHost::adopt(const json::Value& container) {
     held->starting = true;
     reactor_.spawn(finish_start(held, gate_.enter()));
   }
-  const bool changed = known.state != fresh.state || known.container_id != fresh.container_id ||
-                       known.exit_reason != fresh.exit_reason;
+  const bool changed =
+      known.state != fresh.state || known.container_id != fresh.container_id || known.exit_reason != fresh.exit_reason;
   fresh.stopping = held->stopping && fresh.state != Instance::State::Exited;
   known = std::move(fresh);
   if (unfinished_stops_.erase(known.id) > 0 && !held->exited() && !closing_) begin_stop(held);

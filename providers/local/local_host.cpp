@@ -41,12 +41,11 @@ Task<> LocalHost::open() {
   processes_ = std::make_unique<ProcessHost>(
       reactor_, blocking_, ports_,
       ProcessHost::Options{.folder = options_.folder, .supervisor_program = options_.supervisor_program});
-  containers_ = std::make_unique<DockerHost>(
-      reactor_, blocking_, ports_,
-      DockerHost::Options{.folder = options_.folder,
-                          .host_id = id,
-                          .socket_path = options_.docker_socket,
-                          .reachable = options_.reachable});
+  containers_ = std::make_unique<DockerHost>(reactor_, blocking_, ports_,
+                                             DockerHost::Options{.folder = options_.folder,
+                                                                 .host_id = id,
+                                                                 .socket_path = options_.docker_socket,
+                                                                 .reachable = options_.reachable});
   const auto tell = [this](const std::string& owner) {
     if (listener_) listener_(owner);
   };

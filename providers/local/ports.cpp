@@ -77,7 +77,8 @@ PortChoice PortBook::claim(const std::string& instance, const std::vector<Instan
   for (const auto& [port, holder] : given_) {
     if (holder != instance) others.insert(port);
   }
-  PortChoice choice = choose_ports(wanted, others, [&](PortKey port) { return leaving.contains(port) || can_bind(port); });
+  PortChoice choice =
+      choose_ports(wanted, others, [&](PortKey port) { return leaving.contains(port) || can_bind(port); });
   if (!choice.taken) note(instance, choice.ports);
   return choice;
 }

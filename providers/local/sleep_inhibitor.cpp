@@ -44,7 +44,8 @@ void SleepInhibitor::hold(const std::string& why) {
     if (::pipe2(in, O_CLOEXEC) != 0) throw Error(ErrorCode::Unavailable, "a pipe cannot be made: " + errno_text(errno));
     Fd theirs(in[0]);
     lifeline_ = Fd(in[1]);
-    if (::pipe2(out, O_CLOEXEC) != 0) throw Error(ErrorCode::Unavailable, "a pipe cannot be made: " + errno_text(errno));
+    if (::pipe2(out, O_CLOEXEC) != 0)
+      throw Error(ErrorCode::Unavailable, "a pipe cannot be made: " + errno_text(errno));
     const Fd output(out[0]);
     Fd their_output(out[1]);
     posix_spawn_file_actions_t actions;
@@ -59,8 +60,9 @@ void SleepInhibitor::hold(const std::string& why) {
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     // What runs below it runs only once the lock is taken, and until we close our end of its input.
-    std::vector<std::string> words{program, "--what=sleep:idle:handle-lid-switch", "--who=gantry", "--why=" + why,
-                                   "--mode=block", "sh", "-c", "echo taken; exec cat >/dev/null"};
+    std::vector<std::string> words{
+        program, "--what=sleep:idle:handle-lid-switch", "--who=gantry", "--why=" + why, "--mode=block", "sh",
+        "-c",    "echo taken; exec cat >/dev/null"};
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);

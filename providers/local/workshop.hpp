@@ -82,7 +82,7 @@ class Workshop final : public Builder, public ImageCarrier {
   DockerEngine engine_;
   ImageLedger ledger_;
   std::vector<std::pair<DockerBuild::Traces, WallTime>> leftovers_;  // and when that build began
-  std::map<std::string, JobPtr> jobs_;  // by key
+  std::map<std::string, JobPtr> jobs_;                               // by key
   std::vector<OnChange> listeners_;
   bool building_ = false;
   bool closing_ = false;

@@ -48,9 +48,9 @@ class Relay {
   ~Relay();
 
   void configure(Config config);
-  // {"program", "backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}}, "rateLimited": n}.
-  // Those that were taken off and still have requests in flight are there with drainingMillis. Of the backends whose
-  // names begin so.
+  // {"program", "backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}},
+  // "rateLimited": n}. Those that were taken off and still have requests in flight are there with drainingMillis. Of
+  // the backends whose names begin so.
   json::Value state(std::string_view of = {}) const;
 
   // Takes over a connected descriptor.

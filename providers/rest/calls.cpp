@@ -37,7 +37,8 @@ Task<json::Array> Calls::list(std::string path, std::string name, std::string ke
   const std::string begun = path + (path.find('?') == std::string::npos ? "?" : "&");
   const std::string asked = vendor_ + " GET " + operation;
   const auto read = [this, begun, operation, name, asked](int number) -> Task<Page> {
-    const json::Value body = co_await get(begun + "per_page=" + page_size_ + "&page=" + std::to_string(number), operation);
+    const json::Value body =
+        co_await get(begun + "per_page=" + page_size_ + "&page=" + std::to_string(number), operation);
     try {
       co_return read_page_(body, name);
     } catch (Error& error) {

@@ -174,7 +174,7 @@ Checkout GitRepository::fetch(const std::string& url, const std::string& ref, co
 }
 
 GitPlace GitRepository::look(const std::string& url, const std::string& ref, const std::string& path,
-                              const GitCredentials& credentials) {
+                             const GitCredentials& credentials) {
   const Repository repository = fetched(directory_, url, credentials);
   const GitObject commit = resolve(repository.get(), ref);
   std::string inside = fs::path(path).lexically_normal().relative_path().string();

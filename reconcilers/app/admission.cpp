@@ -125,8 +125,9 @@ bool starts_none_beside(const std::string& type, const json::Value& strategy) {
 // On how many hosts its replicas may be.
 std::int64_t hosts_for(const json::Value& app) {
   const json::Value* servers = app.at({"spec", "placement", "servers"});
-  return servers && servers->is_array() ? std::max<std::int64_t>(1, static_cast<std::int64_t>(servers->as_array().size()))
-                                        : 1;
+  return servers && servers->is_array()
+             ? std::max<std::int64_t>(1, static_cast<std::int64_t>(servers->as_array().size()))
+             : 1;
 }
 
 void check_fixed_port(const json::Value& app, const json::Value& port, const json::Value& strategy,
@@ -145,9 +146,9 @@ void check_fixed_port(const json::Value& app, const json::Value& port, const jso
                                  (udp || type != "RollingUpdate" ? "" : ", or maxSurge: 0 with maxUnavailable: 1")));
   }
   if (replicas > hosts_for(app)) {
-    causes.push_back(invalid("spec.replicas", std::to_string(replicas),
-                             what + " can be held by one instance of a host; it may run on " +
-                                 std::to_string(hosts_for(app))));
+    causes.push_back(
+        invalid("spec.replicas", std::to_string(replicas),
+                what + " can be held by one instance of a host; it may run on " + std::to_string(hosts_for(app))));
   }
 }
 

@@ -211,9 +211,8 @@ void AppReconciler::wait_for_firewalls(const std::string& uid, AppSeen& seen) {
     if (one.replica.phase != Replica::Phase::Ready || reachable.contains(one.instance.id)) continue;
     std::string closed;
     for (const auto& port : one.instance.ports) {
-      const std::string text = std::to_string(port.host_port) + (port.protocol == "UDP" ? "/udp" : "/tcp");
       const bool asked = server != seen.servers.end() && server->guarded && port.host_port > 0;
-      if (asked && !server->open_ports.contains(text)) closed = text;
+      if (asked && !server->open_ports.contains(port.published())) closed = port.published();
     }
     if (closed.empty() || one.replica.serving) {
       reachable.insert(one.instance.id);

@@ -75,7 +75,7 @@ struct AppSeen final : runtime::Seen {
   std::string placement_problem;    // of what is written
   std::optional<ProvisionDecision> provision;
   std::optional<LoadMemory> server_load;  // of the Servers made for it, where their number follows it
-  std::string template_hash;  // of placement.provision.template
+  std::string template_hash;              // of placement.provision.template
 
   std::vector<ReleaseView> releases;
   Choice choice;

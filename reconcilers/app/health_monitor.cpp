@@ -9,7 +9,11 @@ namespace gantry::reconcilers::app {
 
 struct HealthMonitor::Watched {
   Watched(Reactor& reactor, std::string owner, HealthCheck c)
-      : owner_uid(std::move(owner)), check(std::move(c)), changed(reactor), since(reactor.now()), lead(wall_lead(reactor)) {}
+      : owner_uid(std::move(owner)),
+        check(std::move(c)),
+        changed(reactor),
+        since(reactor.now()),
+        lead(wall_lead(reactor)) {}
   std::string owner_uid;
   HealthCheck check;
   Signal changed;  // the check is another one, or the asking ends
@@ -123,7 +127,8 @@ Task<> HealthMonitor::ask_for_ever(Reactor& reactor, Probe probe, OnChange on_ch
       continue;
     }
 
-    // Who was asleep, or away, has dead connections and cold caches for a moment: a failure straight afterwards is none.
+    // Who was asleep, or away, has dead connections and cold caches for a moment: a failure straight afterwards is
+    // none.
     if (!answer.healthy && watched->health.ready && reactor.now() < watched->lenient_until) {
       watched->health.failures = 0;
       co_await watched->changed.wait_until(watched->lenient_until);

@@ -11,11 +11,6 @@
 namespace gantry::reconcilers::app {
 namespace {
 
-std::string text_at(const json::Value& object, std::initializer_list<std::string_view> path) {
-  const json::Value* value = object.at(path);
-  return value && value->is_string() ? value->as_string() : std::string();
-}
-
 const json::Value* placement_of(const json::Value& pod_template) {
   const json::Value* placement = pod_template.find("placement");
   return placement && placement->is_object() ? placement : nullptr;
@@ -66,10 +61,10 @@ ServerView read_server(const object::ObjectPtr& object, const std::string& app_u
   const bool current = observed && observed->is_int() && observed->as_int() == object->meta().generation;
   view.settled =
       current && view.ready == "True" && synced && synced->string_or("status") == "True" && view.leaving.empty();
-  view.ever_reached = !text_at(server, {"status", "agent", "lastSeen"}).empty();
+  view.ever_reached = !server.text_at({"status", "agent", "lastSeen"}).empty();
   view.cpu_percent = percent_of(server, "cpu");
   view.memory_percent = percent_of(server, "memory");
-  view.template_hash = text_at(server, {"metadata", "annotations", kTemplateHash});
+  view.template_hash = server.text_at({"metadata", "annotations", kTemplateHash});
   if (const json::Value* open = server.at({"status", "openPorts"}); open && open->is_array()) {
     view.guarded = true;
     for (const auto& port : open->as_array()) view.open_ports.insert(port.as_string());

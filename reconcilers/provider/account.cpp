@@ -168,7 +168,8 @@ Task<bool> Account::is(std::string id, std::vector<std::string> known) {
   if (known.empty()) co_return true;  // nothing can be lost
   const SweepPtr there = co_await sweep(last_ ? last_->began : reactor_.now());
   const auto is_known = [&](const std::string& thing) { return std::ranges::find(known, thing) != known.end(); };
-  co_return std::ranges::any_of(there->inventory.servers, [&](const auto& one) { return is_known("server/" + one.id); }) ||
+  co_return std::ranges::any_of(there->inventory.servers,
+                                [&](const auto& one) { return is_known("server/" + one.id); }) ||
       std::ranges::any_of(there->inventory.images, [&](const auto& one) { return is_known("image/" + one.id); });
 }
 

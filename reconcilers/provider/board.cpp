@@ -71,7 +71,8 @@ std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLim
   }
   Usage coming;
   for (const auto& other : declared) {
-    if (other.uid != wanted.uid && !other.adopts && !posted.owners.contains(other.uid)) coming.add(cost_of(posted, other));
+    if (other.uid != wanted.uid && !other.adopts && !posted.owners.contains(other.uid))
+      coming.add(cost_of(posted, other));
   }
   return passes(limits, posted.usage, coming, wish);
 }

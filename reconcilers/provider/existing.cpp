@@ -37,7 +37,8 @@ json::Array manifests_of(const providers::Inventory& inventory, const std::strin
     std::string name = object_name(server.name, server.id);
     // Names need not be unique everywhere; ids are.
     if (!taken.insert(name).second) {
-      name = object_name(name.substr(0, kNameMax - std::min(kNameMax, server.id.size() + 1)) + "-" + server.id, server.id);
+      name =
+          object_name(name.substr(0, kNameMax - std::min(kNameMax, server.id.size() + 1)) + "-" + server.id, server.id);
       taken.insert(name);
     }
     json::Object spec{{"providerRef", json::Object{{"name", provider}}}, {"agent", json::Object{{"enabled", false}}}};
@@ -48,11 +49,10 @@ json::Array manifests_of(const providers::Inventory& inventory, const std::strin
     all.push_back(json::Object{
         {"apiVersion", "gantry.dev/v1alpha1"},
         {"kind", "Server"},
-        {"metadata",
-         json::Object{{"name", name},
-                      {"namespace", ns},
-                      {"annotations", json::Object{{"gantry.dev/external-name", server.id},
-                                                   {"gantry.dev/deletion-policy", "Retain"}}}}},
+        {"metadata", json::Object{{"name", name},
+                                  {"namespace", ns},
+                                  {"annotations", json::Object{{"gantry.dev/external-name", server.id},
+                                                               {"gantry.dev/deletion-policy", "Retain"}}}}},
         {"spec", std::move(spec)}});
   }
   return all;

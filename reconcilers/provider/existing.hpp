@@ -9,8 +9,8 @@
 
 namespace gantry::reconcilers::provider {
 
-// One Server for each server without an owner's mark, of that Provider ("cloud" in namespace ns). Each keeps its machine
-// when it is deleted, and has no agent, until somebody decides otherwise.
+// One Server for each server without an owner's mark, of that Provider ("cloud" in namespace ns). Each keeps its
+// machine when it is deleted, and has no agent, until somebody decides otherwise.
 json::Array manifests_of(const providers::Inventory& inventory, const std::string& ns, const std::string& provider);
 
 }  // namespace gantry::reconcilers::provider

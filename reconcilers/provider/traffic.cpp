@@ -36,8 +36,7 @@ runtime::Condition traffic_condition(const Traffic& traffic, const std::optional
   const std::string told = in_gib(traffic.used) + " have gone out this month, which would make " +
                            in_gib(traffic.projected) + " by its end; " + bound;
   if (!limited && most == 0) return {"TrafficWithinLimits", "True", "NoLimit", told};
-  if (traffic.used >= most)
-    return {"TrafficWithinLimits", "False", limited ? "LimitReached" : "BeyondIncluded", told};
+  if (traffic.used >= most) return {"TrafficWithinLimits", "False", limited ? "LimitReached" : "BeyondIncluded", told};
   if (traffic.projected > most)
     return {"TrafficWithinLimits", "False", limited ? "LimitAhead" : "MoreThanIncludedAhead", told};
   return {"TrafficWithinLimits", "True", "WithinLimits", told};

@@ -18,7 +18,8 @@ struct Traffic {
   std::int64_t included = 0;  // in the prices of the servers that are there
 };
 
-// Absent: no server tells. The first day counts as a whole one, so that an hour's burst is not taken for the month's way.
+// Absent: no server tells. The first day counts as a whole one, so that an hour's burst is not taken for the month's
+// way.
 std::optional<Traffic> traffic_of(const providers::Inventory& inventory, WallTime now);
 
 // TrafficWithinLimits: against spec.limits.egressPerMonth where there is one, else against what is included.

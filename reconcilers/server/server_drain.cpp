@@ -22,11 +22,6 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string published(const providers::InstancePort& port) {
-  const bool udp = port.protocol == "UDP" || port.protocol == "udp";
-  return std::to_string(port.host_port) + (udp ? "/udp" : "/tcp");
-}
-
 WallTime last_seen(const json::Value& server) {
   const json::Value* agent = server.at({"status", "agent", "lastSeen"});
   return agent && agent->is_string() ? parse_time(agent->as_string()) : WallTime{};
@@ -52,7 +47,7 @@ Task<> ServerReconciler::observe_residents(const std::string& name, const runtim
     if (instance.state != Instance::State::Exited) ++alive[instance.owner_name];
     // Of one that has ended too: it is most likely started again, where it was.
     for (const auto& port : instance.ports) {
-      if (port.host_port > 0) ports.insert(published(port));
+      if (port.host_port > 0) ports.insert(port.published());
     }
   }
   for (const auto& [app, count] : alive) residents.alive.push_back(app + " (" + std::to_string(count) + ")");

@@ -35,24 +35,19 @@ bool is_manifest(const fs::path& path) {
   return ending == ".yaml" || ending == ".yml" || ending == ".json";
 }
 
-std::string text_at(const json::Value& value, std::initializer_list<std::string_view> path) {
-  const json::Value* found = value.at(path);
-  return found && found->is_string() ? found->as_string() : std::string();
-}
-
 // One object of a document; kind: List holds many.
 void take(const json::Value& value, const std::string& file, std::size_t line, std::vector<Manifest>& manifests,
           std::vector<Broken>& broken) {
   const auto complain = [&](std::string message) { broken.push_back({file, line, std::move(message)}); };
   if (!value.is_object())
     return complain("expected an object with apiVersion, kind and metadata, got " + std::string(value.type_name()));
-  const std::string kind = text_at(value, {"kind"});
+  const std::string kind = value.text_at({"kind"});
   if (const json::Value* items = value.find("items"); items && items->is_array() && kind.ends_with("List")) {
     for (const auto& item : items->as_array()) take(item, file, line, manifests, broken);
     return;
   }
-  Manifest manifest{{text_at(value, {"apiVersion"}), kind, text_at(value, {"metadata", "namespace"}),
-                     text_at(value, {"metadata", "name"})},
+  Manifest manifest{{value.text_at({"apiVersion"}), kind, value.text_at({"metadata", "namespace"}),
+                     value.text_at({"metadata", "name"})},
                     file,
                     line,
                     {},

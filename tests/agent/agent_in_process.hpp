@@ -57,13 +57,12 @@ class AgentInProcess {
   ~AgentInProcess() { stop(); }
 
   void start() {
-    host = std::make_unique<LocalHost>(
-        machine_.reactor, machine_.blocking,
-        LocalHost::Options{.folder = folder_, .docker_socket = docker_socket});
+    host = std::make_unique<LocalHost>(machine_.reactor, machine_.blocking,
+                                       LocalHost::Options{.folder = folder_, .docker_socket = docker_socket});
     machine_.await(host->open());
-    workshop = std::make_unique<Workshop>(
-        machine_.reactor, machine_.blocking, *host,
-        Workshop::Options{.folder = folder_, .docker_socket = docker_socket, .host_id = {}});
+    workshop =
+        std::make_unique<Workshop>(machine_.reactor, machine_.blocking, *host,
+                                   Workshop::Options{.folder = folder_, .docker_socket = docker_socket, .host_id = {}});
     machine_.await(workshop->open(host->id()));
     keys = std::make_unique<AgentKeys>(folder_ + "/agent.key", system_clock(), system_random());
     channels = std::make_unique<Channels>(machine_.reactor, *host, system_random(), "1.2.3", heartbeat);

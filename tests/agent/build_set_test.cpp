@@ -77,9 +77,7 @@ class BuildSetTest : public testing::Test {
     machine.until([&] { return look(spec).phase != Phase::Running; }, std::chrono::seconds(60));
     return look(spec);
   }
-  std::string log() {
-    return machine.read_all(*machine.await(builds->build_log("uid-web", false)));
-  }
+  std::string log() { return machine.read_all(*machine.await(builds->build_log("uid-web", false))); }
   // What a process prints that runs what was built.
   std::string run_there(const std::string& server, const BuildState& built, const std::string& script) {
     InstanceSpec spec = shell(script, "web-1-0-" + std::to_string(++tries));
@@ -109,7 +107,8 @@ class BuildSetTest : public testing::Test {
 TEST_F(BuildSetTest, AFolderIsBuiltOnEachServerAndRunsFromThere) {
   code.write("in.txt", "built\n");
   code.write("requirements.txt", "one");
-  BuildSpec spec = folder_build("cp in.txt out.txt; echo \"$TOKEN\" > token.txt; echo compiled; echo x >> $GANTRY_CACHE/runs");
+  BuildSpec spec =
+      folder_build("cp in.txt out.txt; echo \"$TOKEN\" > token.txt; echo compiled; echo x >> $GANTRY_CACHE/runs");
   spec.env.emplace_back("TOKEN", Secret("swordfish"));
   spec.env_digest = "keyed";
   EXPECT_EQ(look(spec).phase, Phase::Absent);
@@ -119,9 +118,9 @@ TEST_F(BuildSetTest, AFolderIsBuiltOnEachServerAndRunsFromThere) {
   EXPECT_THAT(log(), HasSubstr("compiled"));
   EXPECT_FALSE(files::exists(here_folder / ("builds/" + state.key))) << "nothing was built here";
   for (const auto& server : spec.servers) {
-    EXPECT_EQ(run_there(server, state, "cat out.txt token.txt; pwd"),
-              "built\nswordfish\n" + (server == name(0) ? there_one : there_two).path() + "/builds/" + state.key +
-                  "/tree\n");
+    EXPECT_EQ(
+        run_there(server, state, "cat out.txt token.txt; pwd"),
+        "built\nswordfish\n" + (server == name(0) ? there_one : there_two).path() + "/builds/" + state.key + "/tree\n");
   }
   // The next build there finds what the last one has kept for the same lock file.
   code.write("in.txt", "changed\n");
@@ -136,8 +135,8 @@ TEST_F(BuildSetTest, ABuildThatFailsThereSaysWhereAndWhyAndIsTriedAgain) {
   BuildSpec spec = folder_build("echo 'cannot find module x' >&2; exit 3");
   const BuildState state = build(spec);
   EXPECT_EQ(state.phase, Phase::Failed);
-  EXPECT_THAT(state.message, AllOf(HasSubstr("Server prod/web-"), HasSubstr("exited with code 3"),
-                                   HasSubstr("cannot find module x")));
+  EXPECT_THAT(state.message,
+              AllOf(HasSubstr("Server prod/web-"), HasSubstr("exited with code 3"), HasSubstr("cannot find module x")));
   ASSERT_TRUE(state.retry_in);
   EXPECT_GT(*state.retry_in, std::chrono::seconds(30)) << "it would only fail again";
   spec.ask = "now";

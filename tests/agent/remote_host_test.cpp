@@ -35,7 +35,8 @@ class RemoteHostTest : public testing::Test {
   }
   void connect(AgentEndpoint endpoint) {
     if (host) machine.await(host->close());
-    host = std::make_shared<RemoteHost>(machine.reactor, machine.blocking, system_random(), "prod/web-1", std::move(endpoint), quick());
+    host = std::make_shared<RemoteHost>(machine.reactor, machine.blocking, system_random(), "prod/web-1",
+                                        std::move(endpoint), quick());
     host->on_change([this](const std::string& owner) { changes.push_back(owner); });
     host->open();
   }
@@ -116,8 +117,7 @@ TEST_F(RemoteHostTest, AnotherProgramOnThePortIsNoAgent) {
   auto endpoint = agent.endpoint();
   endpoint.url = "http://127.0.0.1:" + std::to_string(server.port());
   connect(endpoint);
-  EXPECT_TRUE(
-      machine.until([&] { return host->contact().problem.find("not as an agent does") != std::string::npos; }));
+  EXPECT_TRUE(machine.until([&] { return host->contact().problem.find("not as an agent does") != std::string::npos; }));
   EXPECT_FALSE(host->contact().ever);
   machine.await(host->close());
   host.reset();
@@ -347,7 +347,8 @@ TEST_F(RemoteHostTest, ItsHostThatCannotBeKeptAwakeSaysWhy) {
   connect(agent.endpoint());
   ASSERT_TRUE(reached());
   machine.await(host->start(shell("exec sleep 1000")));
-  EXPECT_THAT(machine.await(host->keep_awake(true)).string_or("problem"), HasSubstr("there is no /nowhere/systemd-inhibit"));
+  EXPECT_THAT(machine.await(host->keep_awake(true)).string_or("problem"),
+              HasSubstr("there is no /nowhere/systemd-inhibit"));
 }
 
 TEST_F(RemoteHostTest, ASetOfHostsIsOneHost) {

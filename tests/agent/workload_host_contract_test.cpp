@@ -1,5 +1,5 @@
-// Goal: whoever runs Apps need not care where: this machine, or another one through its agent. Method: one suite, played
-// against the local host, and against the remote host that speaks to a real agent around the same local host.
+// Goal: whoever runs Apps need not care where: this machine, or another one through its agent. Method: one suite,
+// played against the local host, and against the remote host that speaks to a real agent around the same local host.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
@@ -39,8 +39,8 @@ class WorkloadHostContract : public testing::TestWithParam<Where> {
     } else {
       agent = std::make_unique<AgentInProcess>(machine, dir.path());
       agent->start();
-      remote = std::make_shared<RemoteHost>(machine.reactor, machine.blocking, system_random(), "prod/web-1", agent->endpoint(),
-                                            RemoteHost::Options{});
+      remote = std::make_shared<RemoteHost>(machine.reactor, machine.blocking, system_random(), "prod/web-1",
+                                            agent->endpoint(), RemoteHost::Options{});
       remote->open();
       EXPECT_TRUE(machine.until([&] { return remote->contact().connected; })) << remote->contact().problem;
       host = remote.get();
@@ -185,9 +185,9 @@ TEST_P(WorkloadHostContract, GivesPortsAndTheEnvironment) {
   ASSERT_THAT(it.ports, SizeIs(2));
   EXPECT_NE(it.ports[0].host_port, 0);
   exited();
-  EXPECT_THAT(log(), AllOf(HasSubstr("KEY=s3cret \"quoted\"\n"), HasSubstr("EMPTY=\n"),
-                           HasSubstr("PORT=" + std::to_string(it.ports[0].host_port) + "\n"),
-                           HasSubstr("GANTRY_APP=web\n")));
+  EXPECT_THAT(log(),
+              AllOf(HasSubstr("KEY=s3cret \"quoted\"\n"), HasSubstr("EMPTY=\n"),
+                    HasSubstr("PORT=" + std::to_string(it.ports[0].host_port) + "\n"), HasSubstr("GANTRY_APP=web\n")));
 }
 
 TEST_P(WorkloadHostContract, StopsAndTwiceIsOnce) {

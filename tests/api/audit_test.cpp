@@ -18,7 +18,8 @@ class AuditTest : public RbacTest {
   ~AuditTest() override { std::filesystem::remove_all(folder); }
 
   void listen(bool reads, std::size_t queue_max = 16'384) {
-    watch_over({}, access::AuditLog::Options{.path = path, .reads = reads, .queue_max = queue_max, .key = Secret("key")});
+    watch_over({},
+               access::AuditLog::Options{.path = path, .reads = reads, .queue_max = queue_max, .key = Secret("key")});
     std::filesystem::resize_file(path, 0);
   }
   std::vector<json::Value> lines() {

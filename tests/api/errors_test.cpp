@@ -195,7 +195,8 @@ TEST_F(ErrorsTest, TheAuthorizerIsAskedForEveryVerb) {
 TEST_F(ErrorsTest, WhoActsAsAnotherIsTheOther) {
   const auto whoami = send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}",
                            {{"impersonate-user", "bob"}, {"impersonate-group", "ops"}, {"impersonate-group", "dev"}});
-  EXPECT_EQ(json::dump(whoami.at("status.userInfo")), R"({"groups":["ops","dev","system:authenticated"],"username":"bob"})");
+  EXPECT_EQ(json::dump(whoami.at("status.userInfo")),
+            R"({"groups":["ops","dev","system:authenticated"],"username":"bob"})");
   struct NotAsBob final : Authorizer {
     bool allow(const User&, const Access& access) const override { return access.verb != "impersonate"; }
     json::Value rules(const User&, std::string_view) const override { return json::Object(); }

@@ -8,7 +8,9 @@ using ::testing::ElementsAre;
 
 class FlowControlTest : public ::testing::Test {
  protected:
-  static User user(const std::string& name, std::vector<std::string> groups = {}) { return {name, "", std::move(groups)}; }
+  static User user(const std::string& name, std::vector<std::string> groups = {}) {
+    return {name, "", std::move(groups)};
+  }
   void settle() {
     while (front.poll() > 0) {
     }

@@ -29,7 +29,8 @@ class FaultTest : public ::testing::Test {
   FaultTest() {
     store = store::make_embedded_store(front, blocking, std::make_unique<store::MemoryEngine>(), {});
     api = std::make_unique<Api>(front, *store, fixture_kinds());
-    access::GuardOptions options{.known = {}, .signing_key = SigningKey::generate(), .flow = {}, .quotas = {}, .audit = {}};
+    access::GuardOptions options{
+        .known = {}, .signing_key = SigningKey::generate(), .flow = {}, .quotas = {}, .audit = {}};
     options.known.add_token("root-token", {"root", "", {"system:masters"}});
     options.known.add_token("alice-token", {"alice", "", {}});
     guard = std::make_unique<access::Guard>(*api, blocking, std::move(options));
@@ -174,12 +175,14 @@ TEST_F(FaultTest, AByteASecondIsTooSlowAndDisturbsNobody) {
 }
 
 TEST_F(FaultTest, AnUpgradeThatNobodyOffersIsAnOrdinaryRequest) {
-  for (const std::string upgrade : {"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-                                    "SPDY/3.1", "h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"}) {
+  for (const std::string upgrade :
+       {"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "SPDY/3.1",
+        "h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"}) {
     RawClient client(server->port());
     client.send("GET " + kApps + " HTTP/1.1\r\n" + kHead + "Connection: Upgrade\r\nUpgrade: " + upgrade + "\r\n\r\n");
     EXPECT_EQ(client.read().status, 200);
-    client.send(std::string("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11) + "\r\n\r\n");  // a frame, as if it had worked
+    client.send(std::string("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11) +
+                "\r\n\r\n");  // a frame, as if it had worked
     expect_status(client.read(), 400);
     EXPECT_TRUE(client.closed_by_server());
   }
@@ -199,8 +202,9 @@ TEST_F(FaultTest, APatchOfAMillionOperationsIsRefusedWithinBounds) {
   for (int i = 1; i < 1'000'000; ++i) body += ",{}";
   body += "]";
   const std::size_t before = resident_bytes();
-  client.send("PATCH " + kApps + "/web HTTP/1.1\r\n" + kHead + "Content-Type: application/json-patch+json\r\nContent-Length: " +
-              std::to_string(body.size()) + "\r\n\r\n" + body);
+  client.send("PATCH " + kApps + "/web HTTP/1.1\r\n" + kHead +
+              "Content-Type: application/json-patch+json\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
   const auto refused = client.read();
   expect_status(refused, 413);
   EXPECT_THAT(refused.body, HasSubstr("10000"));
@@ -228,7 +232,8 @@ TEST_F(FaultTest, ASelectorOfAMegabyteIsTooLong) {
 TEST_F(FaultTest, ABodyThatIsNestedAHundredThousandDeepIsNoObject) {
   RawClient client(server->port());
   const std::string body = std::string(100'000, '[') + std::string(100'000, ']');
-  client.send("POST " + kApps + " HTTP/1.1\r\n" + kHead + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  client.send("POST " + kApps + " HTTP/1.1\r\n" + kHead + "Content-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
   expect_status(client.read(), 400);
   others_are_well();
 }
@@ -268,14 +273,17 @@ TEST_F(FaultTest, AStrangerAndOneWhoMayNotHearNoMoreThanThat) {
 TEST_F(FaultTest, ATokenEndsInTheMiddleOfAConnection) {
   RawClient root(server->port());
   const auto ask = [&](const std::string& path, const std::string& body) {
-    root.send("POST " + path + " HTTP/1.1\r\n" + kHead + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    root.send("POST " + path + " HTTP/1.1\r\n" + kHead + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+              body);
     return root.read().json();
   };
   const std::string accounts = "/api/v1/namespaces/default/serviceaccounts";
   ask(accounts, R"({"metadata":{"name":"robot"}})");
   ask(accounts, R"({"metadata":{"name":"other"}})");
   const auto token = [&](const std::string& name) {
-    return ask(accounts + "/" + name + "/token", R"({"spec":{"expirationSeconds":600}})").at({"status", "token"})->as_string();
+    return ask(accounts + "/" + name + "/token", R"({"spec":{"expirationSeconds":600}})")
+        .at({"status", "token"})
+        ->as_string();
   };
   RawClient client(server->port());
   const auto as = [&](const std::string& bearer) {

@@ -142,8 +142,8 @@ TEST_F(HttpTlsTest, ABadClientCertificateIsAsGoodAsNone) {
 
 TEST_F(HttpTlsTest, ACertificateThatEndsWhileItsConnectionGoesOnIsNoneFromThen) {
   start_tls();
-  const auto brief = pki::issue_client(
-      authority, "bob", {}, {system_clock().wall() - hours(1), clock.wall() + std::chrono::seconds(100)});
+  const auto brief = pki::issue_client(authority, "bob", {},
+                                       {system_clock().wall() - hours(1), clock.wall() + std::chrono::seconds(100)});
   tls::Context context(
       tls::Context::Client{.ca = authority.certificate, .certificate = brief.certificate, .key = brief.key});
   const auto connection = connect(context);

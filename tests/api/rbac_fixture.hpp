@@ -51,9 +51,9 @@ class RbacTest : public ApiTest {
             const std::string& collection = kRoleBindings) {
     const auto before = std::exchange(user, User{"root", "", {"system:masters"}});
     const auto slash = role.find('/');
-    const auto made = post(collection, R"({"metadata":{"name":")" + name + R"("},"roleRef":{"kind":")" +
-                                           role.substr(0, slash) + R"(","name":")" + role.substr(slash + 1) +
-                                           R"("},"subjects":[)" + subject + "]}");
+    const auto made =
+        post(collection, R"({"metadata":{"name":")" + name + R"("},"roleRef":{"kind":")" + role.substr(0, slash) +
+                             R"(","name":")" + role.substr(slash + 1) + R"("},"subjects":[)" + subject + "]}");
     ASSERT_EQ(made.status, 201) << made.text;
     user = before;
   }

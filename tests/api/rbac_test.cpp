@@ -8,7 +8,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-const std::string kLookAtApps = R"([{"apiGroups":["infra.gantry.dev"],"resources":["apps"],"verbs":["get","list","watch"]}])";
+const std::string kLookAtApps =
+    R"([{"apiGroups":["infra.gantry.dev"],"resources":["apps"],"verbs":["get","list","watch"]}])";
 const std::string kOtherApps = "/apis/infra.gantry.dev/v1alpha1/namespaces/kube-system/apps";
 
 TEST_F(RbacTest, WhoHasNoRoleMayFindOutWhoTheyAreAndNothingElse) {
@@ -165,9 +166,10 @@ TEST_F(RbacTest, WhatARoleGathersCountsAtOnceAndCanBeRead) {
 
 TEST_F(RbacTest, RolesThatGatherEachOtherGoOn) {
   const auto ring = [&](const std::string& name, const std::string& gathers) {
-    const auto made = post(kClusterRoles, R"({"metadata":{"name":")" + name + R"(","labels":{"ring":")" + name +
-                                              R"("}},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"ring":")" +
-                                              gathers + R"("}}]}})");
+    const auto made =
+        post(kClusterRoles, R"({"metadata":{"name":")" + name + R"(","labels":{"ring":")" + name +
+                                R"("}},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"ring":")" + gathers +
+                                R"("}}]}})");
     EXPECT_EQ(made.status, 201) << made.text;
   };
   ring("a", "b");
@@ -182,20 +184,31 @@ TEST_F(RbacTest, RolesThatGatherEachOtherGoOn) {
 TEST_F(RbacTest, NobodyWritesARoleThatHoldsMoreThanTheyDo) {
   bind("admin", "ClusterRole/admin", of_user("alice"));
   as("alice");
-  const auto everything = post(kRoles, R"({"metadata":{"name":"all"},"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]})");
+  const auto everything =
+      post(kRoles, R"({"metadata":{"name":"all"},"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]})");
   EXPECT_EQ(everything.status, 403);
   EXPECT_THAT(everything.message(),
               AllOf(HasSubstr(R"(roles.rbac.authorization.k8s.io "all" is forbidden: user "alice")"),
                     HasSubstr("is attempting to grant RBAC permissions not currently held"),
                     HasSubstr(R"({APIGroups:["*"], Resources:["*"], Verbs:["*"]})")));
-  const auto own = post(kRoles, R"({"metadata":{"name":"own"},"rules":[{"apiGroups":["gantry.dev"],"resources":["apps"],"resourceNames":["web"],"verbs":["get","delete"]}]})");
+  const auto own = post(
+      kRoles,
+      R"({"metadata":{"name":"own"},"rules":[{"apiGroups":["gantry.dev"],"resources":["apps"],"resourceNames":["web"],"verbs":["get","delete"]}]})");
   EXPECT_EQ(own.status, 201) << own.text;
-  EXPECT_EQ(patch(kRoles + "/own", R"({"rules":[{"apiGroups":["gantry.dev"],"resources":["sources"],"verbs":["create"]}]})").status, 403);
-  EXPECT_EQ(apply(kRoles + "/own?fieldManager=m&force=true",
-                  R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"own"},"rules":[{"apiGroups":[""],"resources":["nodes"],"verbs":["get"]}]})")
-                .status,
-            403);
-  EXPECT_EQ(patch(kRoles + "/own", R"([{"op":"add","path":"/rules/0/resources/-","value":"sources"}])", "json-patch+json").status, 403);
+  EXPECT_EQ(
+      patch(kRoles + "/own", R"({"rules":[{"apiGroups":["gantry.dev"],"resources":["sources"],"verbs":["create"]}]})")
+          .status,
+      403);
+  EXPECT_EQ(
+      apply(
+          kRoles + "/own?fieldManager=m&force=true",
+          R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"own"},"rules":[{"apiGroups":[""],"resources":["nodes"],"verbs":["get"]}]})")
+          .status,
+      403);
+  EXPECT_EQ(
+      patch(kRoles + "/own", R"([{"op":"add","path":"/rules/0/resources/-","value":"sources"}])", "json-patch+json")
+          .status,
+      403);
 }
 
 TEST_F(RbacTest, NobodyBindsARoleThatHoldsMoreThanTheyDo) {
@@ -211,15 +224,21 @@ TEST_F(RbacTest, NobodyBindsARoleThatHoldsMoreThanTheyDo) {
   EXPECT_EQ(post(kRoleBindings, binding("nothing", "nosuch")).status, 404);
   EXPECT_EQ(post(kClusterRoleBindings, binding("everywhere", "view")).status, 403);
   // `bind` is the permission to give what one does not have; `escalate` to write it.
-  make_role("binder", R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles"],"resourceNames":["cluster-admin"],"verbs":["bind"]},
+  make_role(
+      "binder",
+      R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles"],"resourceNames":["cluster-admin"],"verbs":["bind"]},
                           {"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles"],"verbs":["escalate"]}])");
   bind("binder", "Role/binder", of_user("alice"));
   EXPECT_EQ(post(kRoleBindings, binding("up", "cluster-admin")).status, 201);
-  EXPECT_EQ(post(kRoles, R"({"metadata":{"name":"all"},"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]})").status, 201);
+  EXPECT_EQ(post(kRoles, R"({"metadata":{"name":"all"},"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]})")
+                .status,
+            201);
 }
 
 TEST_F(RbacTest, ALabelThatWouldMakeARoleBeGatheredIsAGift) {
-  make_role("labeller", R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles"],"verbs":["get","patch"]}])", kClusterRoles);
+  make_role("labeller",
+            R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles"],"verbs":["get","patch"]}])",
+            kClusterRoles);
   bind("alice", "ClusterRole/labeller", of_user("alice"), kClusterRoleBindings);
   as("alice");
   EXPECT_EQ(patch(kClusterRoles + "/cluster-admin",
@@ -233,8 +252,8 @@ TEST_F(RbacTest, ARoleOfBillionsOfCombinationsIsRefusedAtOnce) {
   as("alice");
   std::string words;
   for (int i = 0; i < 900; ++i) words += (i ? ",\"w" : "\"w") + std::to_string(i) + "\"";
-  const auto refused = post(kRoles, R"({"metadata":{"name":"big"},"rules":[{"apiGroups":[)" + words + R"(],"resources":[)" +
-                                        words + R"(],"verbs":[)" + words + "]}]}");
+  const auto refused = post(kRoles, R"({"metadata":{"name":"big"},"rules":[{"apiGroups":[)" + words +
+                                        R"(],"resources":[)" + words + R"(],"verbs":[)" + words + "]}]}");
   EXPECT_EQ(refused.status, 403);
   EXPECT_THAT(refused.message(), HasSubstr("combinations"));
 }
@@ -243,8 +262,9 @@ TEST_F(RbacTest, APlanShowsNobodyWhatTheyCouldNotDo) {
   as_admin();
   post(kConfigMaps, R"({"metadata":{"name":"c"},"data":{"a":"hidden"}})");
   as("alice");
-  const auto plan = post("/apis/plan.gantry.dev/v1alpha1/plans",
-                         R"({"kind":"PlanRequest","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"b"}}]})");
+  const auto plan = post(
+      "/apis/plan.gantry.dev/v1alpha1/plans",
+      R"({"kind":"PlanRequest","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"b"}}]})");
   EXPECT_EQ(plan.status, 200) << plan.text;
   EXPECT_EQ(plan.json().find("items")->as_array()[0].string_or("change"), "invalid");
   EXPECT_THAT(plan.text, AllOf(HasSubstr("forbidden"), Not(HasSubstr("hidden"))));
@@ -257,10 +277,14 @@ TEST_F(RbacTest, APlanShowsNobodyWhatTheyCouldNotDo) {
 // ---- What is no role.
 
 TEST_F(RbacTest, RolesAndBindingsAreJudged) {
-  const auto role = [&](const std::string& rules) { return post(kRoles, R"({"metadata":{"name":"r"},"rules":)" + rules + "}"); };
-  EXPECT_THAT(role(R"([{"apiGroups":[""],"resources":["secrets"],"verbs":[]}])").message(), HasSubstr("rules[0].verbs: Required value"));
+  const auto role = [&](const std::string& rules) {
+    return post(kRoles, R"({"metadata":{"name":"r"},"rules":)" + rules + "}");
+  };
+  EXPECT_THAT(role(R"([{"apiGroups":[""],"resources":["secrets"],"verbs":[]}])").message(),
+              HasSubstr("rules[0].verbs: Required value"));
   EXPECT_THAT(role(R"([{"resources":["secrets"],"verbs":["get"]}])").message(), HasSubstr("at least one api group"));
-  EXPECT_THAT(role(R"([{"nonResourceURLs":["/metrics"],"verbs":["get"]}])").message(), HasSubstr("namespaced rules cannot apply"));
+  EXPECT_THAT(role(R"([{"nonResourceURLs":["/metrics"],"verbs":["get"]}])").message(),
+              HasSubstr("namespaced rules cannot apply"));
   EXPECT_EQ(post(kRoles, R"({"metadata":{"name":"system:odd name"}})").status, 201) << "names of roles are almost free";
   EXPECT_EQ(post(kRoles, R"({"metadata":{"name":"a/b"}})").status, 422);
   const auto binding = [&](const std::string& ref, const std::string& subjects) {
@@ -271,7 +295,8 @@ TEST_F(RbacTest, RolesAndBindingsAreJudged) {
               HasSubstr("subjects[0].kind: Unsupported value"));
   EXPECT_EQ(binding(R"({"kind":"ClusterRole","name":"view"})", R"([{"kind":"User","name":"x"}])").status, 201);
   EXPECT_EQ(get(kRoleBindings + "/b").at("roleRef.apiGroup"), json::Value("rbac.authorization.k8s.io"));
-  EXPECT_THAT(patch(kRoleBindings + "/b", R"({"roleRef":{"name":"edit"}})").message(), HasSubstr("cannot change roleRef"));
+  EXPECT_THAT(patch(kRoleBindings + "/b", R"({"roleRef":{"name":"edit"}})").message(),
+              HasSubstr("cannot change roleRef"));
   const auto table = get(kRoleBindings + "/b", {{"accept", kTable}}).json();
   EXPECT_EQ(json::dump(table.find("rows")->as_array()[0].find("cells")->as_array()[1]), R"("ClusterRole/view")");
 }
@@ -282,17 +307,21 @@ TEST_F(RbacTest, WhatMayITellsEveryRule) {
   make_role("looker", kLookAtApps);
   bind("alice", "Role/looker", of_user("alice"));
   as("alice");
-  const auto rules = post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"spec":{"namespace":"default"}})");
+  const auto rules =
+      post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"spec":{"namespace":"default"}})");
   EXPECT_EQ(rules.status, 201);
-  EXPECT_THAT(rules.text, AllOf(HasSubstr(R"("resources":["apps"])"), HasSubstr("selfsubjectaccessreviews"), HasSubstr("/openapi/*")));
-  EXPECT_THAT(post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"spec":{"namespace":"kube-system"}})").text,
-              Not(HasSubstr(R"("resources":["apps"])")));
+  EXPECT_THAT(rules.text, AllOf(HasSubstr(R"("resources":["apps"])"), HasSubstr("selfsubjectaccessreviews"),
+                                HasSubstr("/openapi/*")));
+  EXPECT_THAT(
+      post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"spec":{"namespace":"kube-system"}})").text,
+      Not(HasSubstr(R"("resources":["apps"])")));
 }
 
 TEST_F(RbacTest, WhatOthersMayIsForThoseWhoMayAsk) {
   make_role("looker", kLookAtApps);
   bind("alice", "Role/looker", of_user("alice"));
-  const std::string ask = R"({"spec":{"user":"alice","resourceAttributes":{"namespace":"default","verb":"list","group":"infra.gantry.dev","resource":"apps"}}})";
+  const std::string ask =
+      R"({"spec":{"user":"alice","resourceAttributes":{"namespace":"default","verb":"list","group":"infra.gantry.dev","resource":"apps"}}})";
   EXPECT_EQ(post("/apis/authorization.k8s.io/v1/subjectaccessreviews", ask).at("status.allowed"), json::Value(true));
   const std::string local = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews";
   EXPECT_EQ(post(local, ask).at("status.allowed"), json::Value(true));
@@ -310,7 +339,8 @@ TEST_F(RbacTest, ActingAsAnotherNeedsThePermissionForEachPartOfThem) {
   as("alice");
   const Headers bob{{"impersonate-user", "bob"}};
   EXPECT_EQ(send("GET", kApps, "", bob).status, 403);
-  make_role("actor", R"([{"apiGroups":[""],"resources":["users"],"resourceNames":["bob"],"verbs":["impersonate"]}])", kClusterRoles);
+  make_role("actor", R"([{"apiGroups":[""],"resources":["users"],"resourceNames":["bob"],"verbs":["impersonate"]}])",
+            kClusterRoles);
   bind("alice", "ClusterRole/actor", of_user("alice"), kClusterRoleBindings);
   EXPECT_EQ(send("GET", kApps, "", bob).status, 200);
   EXPECT_EQ(send("GET", kApps, "", {{"impersonate-user", "root"}}).status, 403);
@@ -323,7 +353,8 @@ TEST_F(RbacTest, ActingAsAnotherNeedsThePermissionForEachPartOfThem) {
 }
 
 TEST_F(RbacTest, TheListsThatKubectlLooksForAreEmptyAndCannotBeWritten) {
-  for (const std::string path : {"/api/v1/namespaces/default/pods", "/api/v1/nodes", "/api/v1/namespaces/kube-system/services"}) {
+  for (const std::string path :
+       {"/api/v1/namespaces/default/pods", "/api/v1/nodes", "/api/v1/namespaces/kube-system/services"}) {
     EXPECT_EQ(json::dump(get(path).at("items")), "[]") << path;
     EXPECT_EQ(post(path, R"({"metadata":{"name":"x"}})").status, 405) << path;
   }
@@ -353,7 +384,8 @@ TEST_F(RbacTest, ANamespaceHoldsSoManyAndNoMore) {
 }
 
 TEST(Quotas, SayWhatIsWrongWithThem) {
-  EXPECT_EQ(access::parse_quota("apps.gantry.dev=100"), std::make_pair(std::string("apps.gantry.dev"), std::size_t{100}));
+  EXPECT_EQ(access::parse_quota("apps.gantry.dev=100"),
+            std::make_pair(std::string("apps.gantry.dev"), std::size_t{100}));
   for (const auto* bad : {"", "apps", "=5", "apps=", "apps=many", "apps=5x", "apps=-1"})
     EXPECT_THROW(access::parse_quota(bad), Error) << bad;
 }
@@ -377,7 +409,8 @@ TEST_F(ServiceAccountTest, ATokenIsItsServiceAccount) {
   const auto robot = owner_of(token_of("robot"));
   ASSERT_TRUE(robot);
   EXPECT_EQ(robot->name, "system:serviceaccount:default:robot");
-  EXPECT_THAT(robot->groups, UnorderedElementsAre("system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"));
+  EXPECT_THAT(robot->groups,
+              UnorderedElementsAre("system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"));
   EXPECT_EQ(robot->expires, clock.wall() + std::chrono::hours(1));
   user = robot;
   EXPECT_EQ(get(kApps).status, 403);
@@ -413,12 +446,14 @@ TEST_F(ServiceAccountTest, ATokenForOthersIsNoneHere) {
   const std::string elsewhere = token_of("robot", R"({"audiences":["vault"]})");
   EXPECT_FALSE(owner_of(elsewhere));
   const auto review = [&](const std::string& token, const std::string& audiences) {
-    return post("/apis/authentication.k8s.io/v1/tokenreviews", R"({"spec":{"token":")" + token + R"(","audiences":)" + audiences + "}}");
+    return post("/apis/authentication.k8s.io/v1/tokenreviews",
+                R"({"spec":{"token":")" + token + R"(","audiences":)" + audiences + "}}");
   };
   EXPECT_EQ(review(elsewhere, R"(["vault","x"])").at("status.authenticated"), json::Value(true));
   EXPECT_EQ(json::dump(review(elsewhere, R"(["vault","x"])").at("status.audiences")), R"(["vault"])");
   EXPECT_EQ(review(elsewhere, "[]").at("status.authenticated"), json::Value(false));
-  EXPECT_EQ(review(token_of("robot"), "[]").at("status.user.username"), json::Value("system:serviceaccount:default:robot"));
+  EXPECT_EQ(review(token_of("robot"), "[]").at("status.user.username"),
+            json::Value("system:serviceaccount:default:robot"));
   as("alice");
   EXPECT_EQ(review(elsewhere, "[]").status, 403);
 }
@@ -437,12 +472,17 @@ TEST_F(ServiceAccountTest, NoChangedOrCutTokenIsTakenForOne) {
   // {"alg":"none"}, and nobody's key.
   EXPECT_FALSE(owner_of("eyJhbGciOiJub25lIn0" + token.substr(dot, last - dot) + "."));
   const SigningKey stranger(SigningKey::generate());
-  EXPECT_FALSE(owner_of(stranger.sign(json::Object{{"iss", "gantry"}, {"aud", json::Array{"gantry"}}, {"exp", 99999999999}, {"nbf", 0},
+  EXPECT_FALSE(owner_of(stranger.sign(json::Object{{"iss", "gantry"},
+                                                   {"aud", json::Array{"gantry"}},
+                                                   {"exp", 99999999999},
+                                                   {"nbf", 0},
                                                    {"sub", "system:serviceaccount:default:robot"}})));
 }
 
 TEST_F(ServiceAccountTest, WhatIsAskedOfATokenIsJudged) {
-  const auto ask = [&](const std::string& spec) { return post(kAccounts + "/robot/token", R"({"spec":)" + spec + "}"); };
+  const auto ask = [&](const std::string& spec) {
+    return post(kAccounts + "/robot/token", R"({"spec":)" + spec + "}");
+  };
   EXPECT_THAT(ask(R"({"expirationSeconds":60})").message(), HasSubstr("less than 10 minutes"));
   EXPECT_EQ(ask(R"({"boundObjectRef":{"kind":"Pod","name":"p"}})").status, 422);
   EXPECT_EQ(ask(R"({"boundObjectRef":{"kind":"Secret","name":"nosuch"}})").status, 404);

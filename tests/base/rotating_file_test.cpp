@@ -32,8 +32,12 @@ TEST_F(RotatingFileTest, KeepsAsManyFullFilesAsItIsTold) {
 }
 
 TEST_F(RotatingFileTest, GoesOnWhereItStood) {
-  { RotatingFile(path, 100, 2).append("one\n"); }
-  { RotatingFile(path, 100, 2).append("two\n"); }
+  {
+    RotatingFile(path, 100, 2).append("one\n");
+  }
+  {
+    RotatingFile(path, 100, 2).append("two\n");
+  }
   EXPECT_EQ(content(), "one\ntwo\n");
 }
 

@@ -33,7 +33,7 @@ TEST(WakeWatch, TellsOnceOfEachSleepSoonAfterIt) {
     clock.slept += 30s;
     clock.advance(5s);
     EXPECT_THAT(told, ElementsAre(8h, 30s));
-    clock.slept += 2s;   // a clock that is set right
+    clock.slept += 2s;  // a clock that is set right
     clock.slept -= 1h;  // or back
     clock.advance(10min);
     EXPECT_THAT(told, ElementsAre(8h, 30s));

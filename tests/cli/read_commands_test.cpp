@@ -67,8 +67,9 @@ TEST(Describe, ShowsTheLastCallsToAProvider) {
   CommandLine gantry;
   const std::string server = "/apis/gantry.dev/v1alpha1/namespaces/default/servers/web-1";
   gantry.on("GET " + server, R"({"metadata":{"name":"web-1","namespace":"default"},"spec":{"size":"cx23"}})");
-  gantry.on("GET " + server + "/calls",
-            R"({"items":[{"time":"2026-11-21T09:59:00Z","operation":"POST /v1/servers","status":201,"millis":412,"problem":""},
+  gantry.on(
+      "GET " + server + "/calls",
+      R"({"items":[{"time":"2026-11-21T09:59:00Z","operation":"POST /v1/servers","status":201,"millis":412,"problem":""},
                          {"time":"2026-11-21T09:58:00Z","operation":"POST /v1/servers","status":0,"millis":30000,"problem":"no answer"}]})");
   const std::string out = gantry.run("describe server web-1").out;
   EXPECT_THAT(out, HasSubstr("Calls to the provider:\n"

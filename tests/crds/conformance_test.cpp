@@ -59,15 +59,14 @@ object::KindPtr kind_named(std::string_view name) {
 TEST(Definitions, AreThoseOfTheApi) {
   std::vector<std::string> names;
   for (const auto& kind : kinds().all()) names.emplace_back(kind->resource.qualified());
-  EXPECT_THAT(
-      names, UnorderedElementsAre("apps.gantry.dev", "servers.gantry.dev", "snapshots.gantry.dev", "tunnels.gantry.dev",
-                                  "stacks.gantry.dev", "providers.gantry.dev", "sources.gantry.dev",
-                                  "alarms.gantry.dev", "releases.gantry.dev", "namespaces", "secrets", "configmaps",
-                                  "events", "leases.coordination.k8s.io", "serviceaccounts", "pods", "nodes", "services",
-                                  "roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
-                                  "rolebindings.rbac.authorization.k8s.io",
-                                  "clusterrolebindings.rbac.authorization.k8s.io",
-                                  "customresourcedefinitions.apiextensions.k8s.io"));
+  EXPECT_THAT(names,
+              UnorderedElementsAre(
+                  "apps.gantry.dev", "servers.gantry.dev", "snapshots.gantry.dev", "tunnels.gantry.dev",
+                  "stacks.gantry.dev", "providers.gantry.dev", "sources.gantry.dev", "alarms.gantry.dev",
+                  "releases.gantry.dev", "namespaces", "secrets", "configmaps", "events", "leases.coordination.k8s.io",
+                  "serviceaccounts", "pods", "nodes", "services", "roles.rbac.authorization.k8s.io",
+                  "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+                  "clusterrolebindings.rbac.authorization.k8s.io", "customresourcedefinitions.apiextensions.k8s.io"));
 }
 
 TEST(Definitions, OfOurKindsHaveWhatEveryKindHas) {

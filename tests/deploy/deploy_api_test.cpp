@@ -132,17 +132,18 @@ class DeployApi : public ::testing::Test {
   world::World world;
   std::vector<std::string> uploaded;
   std::vector<std::string> asked_of_agents;
-  Service service{{.reactor = world.reactor,
-                   .client = world.user(),
-                   .random = world.random,
-                   .keep_code = [this](std::string archive) -> Task<std::string> {
-                     uploaded.push_back(std::move(archive));
-                     co_return "sha256:" + std::string(64, 'a');
-                   },
-                   .ask_agent = [this](std::string server, std::string path, json::Value, Duration) -> Task<json::Value> {
-                     asked_of_agents.push_back(server + path);
-                     co_return json::Object{{"asked", server + path}};
-                   }}};
+  Service service{
+      {.reactor = world.reactor,
+       .client = world.user(),
+       .random = world.random,
+       .keep_code = [this](std::string archive) -> Task<std::string> {
+         uploaded.push_back(std::move(archive));
+         co_return "sha256:" + std::string(64, 'a');
+       },
+       .ask_agent = [this](std::string server, std::string path, json::Value, Duration) -> Task<json::Value> {
+         asked_of_agents.push_back(server + path);
+         co_return json::Object{{"asked", server + path}};
+       }}};
   Routes routes{world.api(), service, world.api()};
 };
 
@@ -441,7 +442,12 @@ std::vector<Endpoint> endpoints() {
   };
   return {
       {"E-24", "POST", "/infra/deploy", with_servers, 200, "", plus(app, {"create servers", "patch servers"})},
-      {"E-26", "GET", "/infra/servers?do_token=dop_v1_rows", {}, 200, "web-1",
+      {"E-26",
+       "GET",
+       "/infra/servers?do_token=dop_v1_rows",
+       {},
+       200,
+       "web-1",
        {"list servers", "list snapshots", "create providers", "patch providers", "create secrets", "patch secrets"}},
       {"E-33", "GET", "/infra/setup/status", {}, 200, R"("exists")", {"get snapshots"}},
       {"E-34", "POST", "/infra/setup/init/stream", json::Object{}, 200, "", snapshot},
@@ -450,22 +456,47 @@ std::vector<Endpoint> endpoints() {
       {"E-37", "POST", "/infra/snapshots/123/transfer-all", {}, 202, R"("name":"base")", {"patch snapshots"}},
       {"E-38", "DELETE", "/infra/snapshots/123", {}, 200, R"("success":true)", {"delete snapshots"}},
       {"E-39", "GET", "/infra/servers", {}, 200, R"("image":)", {"list servers", "list snapshots"}},
-      {"E-40", "POST", "/infra/servers/provision",
-       json::Object{{"snapshot_id", "123"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}}, 202, R"("operation")",
+      {"E-40",
+       "POST",
+       "/infra/servers/provision",
+       json::Object{{"snapshot_id", "123"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}},
+       202,
+       R"("operation")",
        {"create servers", "patch servers"}},
       {"E-41", "DELETE", "/infra/servers/web-1", {}, 200, R"("apps":[])", {"delete servers"}},
       {"E-42", "POST", "/infra/deploy", deploy, 200, "", app},
       {"E-42", "POST", "/infra/deploy", with_secret, 200, "", plus(app, {"create secrets", "patch secrets"})},
       {"E-43", "POST", "/infra/deploy/unified", deploy, 200, "", app},
-      {"E-45", "POST", "/infra/deploy/upload", json::Object{{"code_tar_b64", base64_encode("a tar")}}, 200, "sha256:", app},
+      {"E-45", "POST", "/infra/deploy/upload", json::Object{{"code_tar_b64", base64_encode("a tar")}}, 200,
+       "sha256:", app},
       {"E-46", "GET", "/infra/agent/health?server_ip=10.0.0.1", {}, 200, R"("server":"web-1")", {"list servers"}},
-      {"E-47", "POST", "/infra/agent/10.0.0.1/build", json::Object{{"app", "x"}}, 200, "/build?wait",
+      {"E-47",
+       "POST",
+       "/infra/agent/10.0.0.1/build",
+       json::Object{{"app", "x"}},
+       200,
+       "/build?wait",
        {"create servers/agent"}},
-      {"E-49", "POST", "/infra/agent/10.0.0.1/pull", json::Object{{"image", "nginx"}}, 200, "/pull",
+      {"E-49",
+       "POST",
+       "/infra/agent/10.0.0.1/pull",
+       json::Object{{"image", "nginx"}},
+       200,
+       "/pull",
        {"create servers/agent"}},
-      {"E-50", "POST", "/infra/agent/10.0.0.1/git/clone", json::Object{{"url", "https://x"}}, 200, "/git/clone",
+      {"E-50",
+       "POST",
+       "/infra/agent/10.0.0.1/git/clone",
+       json::Object{{"url", "https://x"}},
+       200,
+       "/git/clone",
        {"create servers/agent"}},
-      {"E-51", "POST", "/infra/agent/192.0.2.1/pull", json::Object{{"image", "nginx"}}, 404, "192.0.2.1",
+      {"E-51",
+       "POST",
+       "/infra/agent/192.0.2.1/pull",
+       json::Object{{"image", "nginx"}},
+       404,
+       "192.0.2.1",
        {"create servers/agent"}},
   };
 }

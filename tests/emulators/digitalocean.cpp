@@ -320,18 +320,17 @@ Answer DigitalOcean::act_on_image(const Call& call) {
 
 void DigitalOcean::route_rest() {
   on("GET /v2/account", [this](const Call&) {
-    return Answer{200,
-                  json::Object{{"account",
-                                json::Object{{"droplet_limit", droplet_limit},
-                                             {"floating_ip_limit", 5},
-                                             {"email", "ops@example.org"},
-                                             {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
-                                             {"email_verified", true},
-                                             {"status", account_status},
-                                             {"status_message", account_status == "active" ? "" : "payment failed"},
-                                             {"team", json::Object{{"uuid", team_uuid},
-                                                                   {"name", "Ops"}}}}}},
-                  {}};
+    return Answer{
+        200,
+        json::Object{{"account", json::Object{{"droplet_limit", droplet_limit},
+                                              {"floating_ip_limit", 5},
+                                              {"email", "ops@example.org"},
+                                              {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
+                                              {"email_verified", true},
+                                              {"status", account_status},
+                                              {"status_message", account_status == "active" ? "" : "payment failed"},
+                                              {"team", json::Object{{"uuid", team_uuid}, {"name", "Ops"}}}}}},
+        {}};
   });
   on("GET /v2/account/keys", [this](const Call& call) {
     json::Array all;

@@ -104,7 +104,7 @@ class Emulator {
 
   Pace pace;
   Hardware* hardware = nullptr;  // absent: servers are rows in a table, with addresses that lead nowhere
-  std::string token;  // may be changed: a rotation
+  std::string token;             // may be changed: a rotation
   // Applies what is due by now. Called before each answer; a test that looks at the state calls it too.
   void catch_up();
 

@@ -18,15 +18,16 @@ class Adoption : public ::testing::Test {
 
   // The account as a provider of one's own sees it, past the controller.
   std::unique_ptr<providers::Provider> own_provider() {
-    return Vendor::make({house.world.reactor, house.world.blocking, house.world.random, way},
-                        {.name = "test", .endpoint = {}, .region = {}, .credentials = {{"token", Secret(house.vendor.token)}}});
+    return Vendor::make(
+        {house.world.reactor, house.world.blocking, house.world.random, way},
+        {.name = "test", .endpoint = {}, .region = {}, .credentials = {{"token", Secret(house.vendor.token)}}});
   }
   // Runs it to its end, in the test's time.
   template <class T>
   T finish(Task<T> task) {
     std::optional<T> result;
-    house.world.reactor.spawn([](Task<T> one, std::optional<T>& into) -> Task<> { into = co_await std::move(one); }(
-        std::move(task), result));
+    house.world.reactor.spawn(
+        [](Task<T> one, std::optional<T>& into) -> Task<> { into = co_await std::move(one); }(std::move(task), result));
     for (int i = 0; i < 100 && !result; ++i) house.world.advance(1s);
     return std::move(result.value());
   }

@@ -104,7 +104,8 @@ TYPED_TEST(Credentials, AnotherAccountIsUsedOnceItIsAccepted) {
   const std::string told = house.world.message("Provider/cloud", "Ready");
   const auto begin = told.find("accept-account: \"") + 17;
   const std::string word = told.substr(begin, told.find('"', begin) - begin);
-  house.world.patch("Provider/cloud", R"({"metadata":{"annotations":{"gantry.dev/accept-account":")" + word + R"("}}})");
+  house.world.patch("Provider/cloud",
+                    R"({"metadata":{"annotations":{"gantry.dev/accept-account":")" + word + R"("}}})");
   house.world.advance(10min);
   EXPECT_EQ(house.world.condition("Provider/cloud", "Ready"), "True");
   EXPECT_EQ(another.creations(), 3);

@@ -69,8 +69,7 @@ class EmulatedWorld : public reconcilers::CloudReconcilers {
   void server(const std::string& name, const std::string& from, bool agent = false) {
     world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name +
                 "}\nspec: {providerRef: {name: cloud}, agent: {enabled: " + (agent ? "true" : "false") +
-                "}, size: " + std::string(Vendor::size) +
-                ", " + from + "}\n");
+                "}, size: " + std::string(Vendor::size) + ", " + from + "}\n");
   }
   void snapshot(const std::string& name, const std::string& from) {
     world.apply("apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: " + name +

@@ -1,10 +1,10 @@
-// Goal: wherever a controller dies, exactly what is declared exists in the end: no twin, no orphan, no builder left, and
-// the status tells the truth. Method: the life of a Server, and that of a Snapshot, is played once over the real provider
-// and its emulated vendor to count the controller's calls: each read and write of the API, each call to the vendor. Then
-// it is played again for each of these calls twice: the controller dies before the call gets through, and before the
-// answer comes back; another one takes over. One thread, a manual clock and no chance: what fails, fails again.
-// GANTRY_KILL_EVERY=N plays each Nth read only (writes are always played); under a sanitizer, which makes a life ten
-// times as long, 16 unless told.
+// Goal: wherever a controller dies, exactly what is declared exists in the end: no twin, no orphan, no builder left,
+// and the status tells the truth. Method: the life of a Server, and that of a Snapshot, is played once over the real
+// provider and its emulated vendor to count the controller's calls: each read and write of the API, each call to the
+// vendor. Then it is played again for each of these calls twice: the controller dies before the call gets through, and
+// before the answer comes back; another one takes over. One thread, a manual clock and no chance: what fails, fails
+// again. GANTRY_KILL_EVERY=N plays each Nth read only (writes are always played); under a sanitizer, which makes a life
+// ten times as long, 16 unless told.
 #include <cstdlib>
 #include <iostream>
 
@@ -50,8 +50,9 @@ void life_of_a_server(EmulatedWorld<Vendor>& house) {
   life.expect("Server/web-1", "Ready");
   life.expect("Server/web-1", "Synced");
   life.expect_there(1, 0, 1);
-  house.world.patch("Server/web-1", std::string(R"({"spec":{"size":")") + Vendor::bigger +
-                                        R"(","firewall":{"inbound":[{"protocol":"tcp","ports":"443","from":["10.0.0.0/8"]}]}}})");
+  house.world.patch("Server/web-1",
+                    std::string(R"({"spec":{"size":")") + Vendor::bigger +
+                        R"(","firewall":{"inbound":[{"protocol":"tcp","ports":"443","from":["10.0.0.0/8"]}]}}})");
   house.world.advance(5min);
   life.expect("Server/web-1", "Ready");
   life.expect("Server/web-1", "Synced");
@@ -69,8 +70,8 @@ void life_of_a_server(EmulatedWorld<Vendor>& house) {
 template <class Vendor>
 void life_of_a_snapshot(EmulatedWorld<Vendor>& house) {
   Life<Vendor> life{house};
-  house.snapshot("base", "from: {image: " + std::string(Vendor::image) +
-                             "}, builder: {size: " + Vendor::size + "}, packages: [git], regions: [lon1, fra1], retain: 0");
+  house.snapshot("base", "from: {image: " + std::string(Vendor::image) + "}, builder: {size: " + Vendor::size +
+                             "}, packages: [git], regions: [lon1, fra1], retain: 0");
   house.world.advance(9min);
   life.expect("Snapshot/base", "Ready");
   life.expect("Snapshot/base", "Current");
@@ -153,7 +154,9 @@ TYPED_TEST_SUITE(KillMatrix, Vendors);
 
 TYPED_TEST(KillMatrix, ServerMadeChangedRemoved) { this->kill_everywhere("Server", life_of_a_server<TypeParam>); }
 
-TYPED_TEST(KillMatrix, SnapshotBuiltRebuiltRemoved) { this->kill_everywhere("Snapshot", life_of_a_snapshot<TypeParam>); }
+TYPED_TEST(KillMatrix, SnapshotBuiltRebuiltRemoved) {
+  this->kill_everywhere("Snapshot", life_of_a_snapshot<TypeParam>);
+}
 
 }  // namespace
 }  // namespace gantry::lives

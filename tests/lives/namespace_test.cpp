@@ -17,18 +17,19 @@ TYPED_TEST(WholeNamespace, TakesItsServersAndImagesWithIt) {
   const std::string in_prod = ", namespace: prod}\n";
   const std::string server = "apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: ";
   const std::string at_cloud = "spec: {providerRef: {name: cloud}, ";
-  house.world.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: prod}\n---\n"
-                    "apiVersion: v1\nkind: Secret\nmetadata: {name: token" + in_prod +
-                    "stringData: {token: " + house.vendor.token + "}\n---\n"
-                    "apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: cloud" + in_prod +
-                    "spec: {type: " + TypeParam::type + ", region: " + TypeParam::region +
-                    ", credentials: {secretRef: {name: token}}}\n---\n"
-                    "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base" + in_prod +
-                    at_cloud + "from: {image: " + TypeParam::image + "}}\n---\n" +
-                    server + "web-1" + in_prod + at_cloud + "agent: {enabled: false}, size: " + TypeParam::size +
-                    ", image: " + TypeParam::image + ", firewall: {inbound: [{protocol: tcp, ports: '80', from: [0.0.0.0/0]}]}}\n---\n" +
-                    server + "web-2" + in_prod + at_cloud + "agent: {enabled: false}, size: " + TypeParam::size +
-                    ", snapshotRef: {name: base}}\n");
+  house.world.apply(
+      "apiVersion: v1\nkind: Namespace\nmetadata: {name: prod}\n---\n"
+      "apiVersion: v1\nkind: Secret\nmetadata: {name: token" +
+      in_prod + "stringData: {token: " + house.vendor.token +
+      "}\n---\n"
+      "apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: cloud" +
+      in_prod + "spec: {type: " + TypeParam::type + ", region: " + TypeParam::region +
+      ", credentials: {secretRef: {name: token}}}\n---\n"
+      "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base" +
+      in_prod + at_cloud + "from: {image: " + TypeParam::image + "}}\n---\n" + server + "web-1" + in_prod + at_cloud +
+      "agent: {enabled: false}, size: " + TypeParam::size + ", image: " + TypeParam::image +
+      ", firewall: {inbound: [{protocol: tcp, ports: '80', from: [0.0.0.0/0]}]}}\n---\n" + server + "web-2" + in_prod +
+      at_cloud + "agent: {enabled: false}, size: " + TypeParam::size + ", snapshotRef: {name: base}}\n");
   house.world.advance(15min);
   ASSERT_EQ(house.world.condition("Server/prod/web-2", "Ready"), "True")
       << house.world.message("Server/prod/web-2", "Ready");

@@ -378,8 +378,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"Reference", R"({"type":"object","$ref":"#/x"})", "$ref: Forbidden"},
         Refused{"UniqueItems", R"({"type":"array","uniqueItems":true,"items":{"type":"string"}})",
                 "uniqueItems: Forbidden"},
-        Refused{"BadRule", R"({"type":"object","properties":{"a":{"type":"integer","x-kubernetes-validations":[{"rule":"self = 1"}]}}})",
-                "x-kubernetes-validations[0].rule: Invalid value: \"self = 1\": compilation failed"},
+        Refused{
+            "BadRule",
+            R"({"type":"object","properties":{"a":{"type":"integer","x-kubernetes-validations":[{"rule":"self = 1"}]}}})",
+            "x-kubernetes-validations[0].rule: Invalid value: \"self = 1\": compilation failed"},
         Refused{"UnknownWord", R"({"type":"integer","minmum":1})", "minmum: Forbidden: unknown in a schema"},
         Refused{"BadPattern", R"({"type":"string","pattern":"("})",
                 "pattern: Invalid value: \"(\": must be a valid regular expression"},

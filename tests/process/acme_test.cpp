@@ -19,7 +19,8 @@ class Authority {
   void start() {
     write(folder_ / "caddy.json", R"json({
   "admin": {"disabled": true},
-  "storage": {"module": "file_system", "root": ")json" + (folder_ / "storage") + R"json("},
+  "storage": {"module": "file_system", "root": ")json" +
+                                      (folder_ / "storage") + R"json("},
   "apps": {
     "http": {"servers": {"acme": {
       "listen": ["127.0.0.1:9443"],
@@ -34,9 +35,8 @@ class Authority {
     process_ = std::make_unique<Background>(
         std::vector<std::string>{"caddy", "run", "--config", folder_ / "caddy.json"}, folder_ / "log",
         std::map<std::string, std::string>{{"HOME", folder_.path()}, {"XDG_DATA_HOME", folder_.path()}});
-    const bool up = eventually([&] {
-      return run({"curl", "-s", "--cacert", root(), directory()}).out.find("newOrder") != std::string::npos;
-    });
+    const bool up = eventually(
+        [&] { return run({"curl", "-s", "--cacert", root(), directory()}).out.find("newOrder") != std::string::npos; });
     ASSERT_TRUE(up) << log();
   }
   std::string directory() const { return "https://ca.test:9443/acme/local/directory"; }
@@ -94,8 +94,7 @@ TEST_F(Acme, ADirectoryThatDoesNotAnswerIsSaidAndTheAppRuns) {
                          "https://ca.test:9444/acme/local/directory", "--acme-ca", authority.root()}};
   controller.start();
   controller.apply(app());
-  EXPECT_TRUE(
-      eventually([&] { return controller.condition("app/web", "CertificateReady") == "False/NoCertificate"; }))
+  EXPECT_TRUE(eventually([&] { return controller.condition("app/web", "CertificateReady") == "False/NoCertificate"; }))
       << controller.gantry({"describe", "app/web"}).out;
   EXPECT_TRUE(eventually([&] { return controller.condition("app/web", "Available").starts_with("True"); }));
   EXPECT_THAT(controller.gantry({"why", "web"}).out, HasSubstr("web.test"));

@@ -19,8 +19,8 @@ Agent::~Agent() {
   // Instances outlive their agent, so what a test started is ended here, by the folder it carries.
   const std::string mark = data() + "/instances/";
   process::run({"sh", "-c",
-                "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- 'supervise --dir " + mark +
-                    "' && kill -TERM ${p#/proc/}; done; true"});
+                "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- 'supervise --dir " +
+                    mark + "' && kill -TERM ${p#/proc/}; done; true"});
   eventually([&] { return process::run({"pgrep", "-f", "supervise --dir " + mark}).exit_code != 0; },
              std::chrono::seconds(15));
 }

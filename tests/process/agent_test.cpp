@@ -82,8 +82,8 @@ TEST_F(AgentTest, RestartsByASuccessor) {
   agent.run("web-1", "exec sleep 1000");
   const int before = agent.pid("web-1");
   EXPECT_EQ(agent.call("POST", "/containers/web-1/restart").status, 400);
-  const auto restarted = agent.call("POST", "/containers/web-1/restart",
-                                    R"({"id":"web-2","command":["sleep","1000"]})");
+  const auto restarted =
+      agent.call("POST", "/containers/web-1/restart", R"({"id":"web-2","command":["sleep","1000"]})");
   ASSERT_EQ(restarted.status, 200) << restarted.body;
   EXPECT_EQ(agent.state("web-1"), "Exited");
   EXPECT_NE(::kill(before, 0), 0);
@@ -130,8 +130,9 @@ TEST_F(AgentTest, SaysWhatIsWrongWithARequest) {
 TEST_F(AgentTest, TakesCodeByTheDigestOfItsContentAndRunsIt) {
   TemporaryFolder work;
   write(work / "code/hello.sh", "#!/bin/sh\necho from the code; pwd; exec sleep 1000\n");
-  run({"sh", "-c", "chmod +x " + (work / "code/hello.sh") + " && mkdir " + (work / "code/empty") + " && tar -C " +
-                       (work / "code") + " -czf " + (work / "code.tgz") + " ."});
+  run({"sh", "-c",
+       "chmod +x " + (work / "code/hello.sh") + " && mkdir " + (work / "code/empty") + " && tar -C " + (work / "code") +
+           " -czf " + (work / "code.tgz") + " ."});
   const auto file = std::vector<std::string>{"--data-binary", "@" + (work / "code.tgz")};
   const auto sent = agent.call("POST", "/upload", "", {}, file);
   ASSERT_EQ(sent.status, 200) << sent.body;
@@ -152,8 +153,9 @@ TEST_F(AgentTest, TakesCodeByTheDigestOfItsContentAndRunsIt) {
   };
   ASSERT_EQ(agent.call("POST", "/containers/run", spec("code-1", "")).status, 200);
   EXPECT_TRUE(eventually([&] {
-    return agent.get("/containers/code-1/logs").data.string_or("logs").find("from the code\n" + agent.data() +
-                                                                            "/releases/") == 0;
+    return agent.get("/containers/code-1/logs")
+               .data.string_or("logs")
+               .find("from the code\n" + agent.data() + "/releases/") == 0;
   }));
   EXPECT_EQ(agent.call("POST", "/containers/run", spec("code-2", R"(,"workingDirectory":"../../..")")).status, 400);
   EXPECT_EQ(agent.call("POST", "/prune", "{}").status, 400);
@@ -168,7 +170,8 @@ TEST_F(AgentTest, TakesCodeByTheDigestOfItsContentAndRunsIt) {
 TEST_F(AgentTest, RefusesAnArchiveThatLeadsElsewhere) {
   TemporaryFolder work;
   write(work / "evil/file", "x");
-  run({"sh", "-c", "cd " + (work / "evil") + " && tar -czPf " + (work / "evil.tgz") + " ../evil/file --transform 's,^,../../,'"});
+  run({"sh", "-c",
+       "cd " + (work / "evil") + " && tar -czPf " + (work / "evil.tgz") + " ../evil/file --transform 's,^,../../,'"});
   const auto answer = agent.call("POST", "/upload", "", {}, {"--data-binary", "@" + (work / "evil.tgz")});
   EXPECT_EQ(answer.status, 422) << answer.body;
   EXPECT_THAT(answer.error, HasSubstr(".."));
@@ -178,18 +181,20 @@ TEST_F(AgentTest, ClonesFromGit) {
   if (!have("git")) GTEST_SKIP() << "git is not installed";
   TemporaryFolder work;
   write(work / "repo/server/run.sh", "#!/bin/sh\necho cloned\n");
-  run({"sh", "-c", "cd " + (work / "repo") + " && chmod +x server/run.sh && git init -q -b main . && git add -A && git -c "
-                   "user.name=t -c user.email=t@example.org commit -qm one"});
-  const auto clone = agent.call("POST", "/git/clone",
-                                R"({"url":"file://)" + (work / "repo") + R"(","ref":"main","path":"server"})");
+  run({"sh", "-c",
+       "cd " + (work / "repo") +
+           " && chmod +x server/run.sh && git init -q -b main . && git add -A && git -c "
+           "user.name=t -c user.email=t@example.org commit -qm one"});
+  const auto clone =
+      agent.call("POST", "/git/clone", R"({"url":"file://)" + (work / "repo") + R"(","ref":"main","path":"server"})");
   ASSERT_EQ(clone.status, 200) << clone.body;
   EXPECT_EQ(clone.data.string_or("commit").size(), 40U);
   const std::string digest = clone.data.string_or("digest");
   agent.call("POST", "/containers/run", R"({"id":"git-1","command":["./run.sh"],"codeDigest":")" + digest + "\"}");
-  EXPECT_TRUE(
-      eventually([&] { return agent.get("/containers/git-1/logs").data.string_or("logs") == "cloned\n"; }));
+  EXPECT_TRUE(eventually([&] { return agent.get("/containers/git-1/logs").data.string_or("logs") == "cloned\n"; }));
   EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file:///nowhere"})").success, false);
-  EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file://)" + (work / "repo") + R"(","path":"../.."})").status, 400);
+  EXPECT_EQ(agent.call("POST", "/git/clone", R"({"url":"file://)" + (work / "repo") + R"(","path":"../.."})").status,
+            400);
 }
 
 TEST_F(AgentTest, BuildsWhatIsHere) {
@@ -316,8 +321,8 @@ TEST_F(AgentUpgrade, IsTakenBackWhenTheNewOneDoesNotServe) {
   agent.run("web-1", "exec sleep 1000");
   const int pid = agent.pid("web-1");
   const auto before = static_cast<int>(agent.get("/health").data.int_or("pid", 0));
-  write(work / "two-faced", "#!/bin/sh\ncase \"$*\" in *bin/trial*) exec " + gantry_binary() +
-                                " \"$@\";; *) exit 7;; esac\n");
+  write(work / "two-faced",
+        "#!/bin/sh\ncase \"$*\" in *bin/trial*) exec " + gantry_binary() + " \"$@\";; *) exit 7;; esac\n");
   const auto sent = agent.call("POST", "/upgrade", "", {}, file(work / "two-faced"));
   ASSERT_EQ(sent.status, 200) << sent.body;
   ASSERT_TRUE(serves_again(before)) << agent.log();

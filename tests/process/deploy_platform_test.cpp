@@ -1,7 +1,7 @@
-// Goal: manifests/deploy-platform whole, on each cloud: the base snapshot, the custom one made from it, two servers from
-// that, and an App from each source (code, git, image) on both; then everything goes, and the account is empty. Method:
-// the real controller, the vendor emulated behind a real socket, and real machines behind the vendor, which fetch the
-// real agent and run a real Docker. Skipped, with the reason, where no such machines can be made.
+// Goal: manifests/deploy-platform whole, on each cloud: the base snapshot, the custom one made from it, two servers
+// from that, and an App from each source (code, git, image) on both; then everything goes, and the account is empty.
+// Method: the real controller, the vendor emulated behind a real socket, and real machines behind the vendor, which
+// fetch the real agent and run a real Docker. Skipped, with the reason, where no such machines can be made.
 #include <gmock/gmock.h>
 
 #include <array>
@@ -41,8 +41,12 @@ struct Hetzner {
   using Emulator = emulators::Hetzner;
   static constexpr const char* size = "cx23";
   static std::vector<std::pair<std::string, std::string>> words() {
-    return {{"type: digitalocean", "type: hetzner"}, {"ubuntu-24-04-x64", "ubuntu-24.04"}, {"s-1vcpu-1gb", "cx23"},
-            {"[lon1, fra1]", "[fsn1, nbg1]"},        {"lon1", "fsn1"},                     {"60 USD", "60 EUR"}};
+    return {{"type: digitalocean", "type: hetzner"},
+            {"ubuntu-24-04-x64", "ubuntu-24.04"},
+            {"s-1vcpu-1gb", "cx23"},
+            {"[lon1, fra1]", "[fsn1, nbg1]"},
+            {"lon1", "fsn1"},
+            {"60 USD", "60 EUR"}};
   }
   static const auto& servers(const Emulator& cloud) { return cloud.servers; }
 };
@@ -59,18 +63,24 @@ class DeployPlatform : public testing::Test {
     workshop = std::make_unique<providers::local::Daemon>();
     if (const auto why = workshop->start(); !why.empty()) GTEST_SKIP() << why;
     cloud.hardware = machines.get();
-    cloud.pace = {.create = 500ms, .remove = 200ms, .power = 200ms, .snapshot = 500ms,
-                  .transfer = 500ms, .small = 100ms, .script = 1s, .visible = 500ms};
+    cloud.pace = {.create = 500ms,
+                  .remove = 200ms,
+                  .power = 200ms,
+                  .snapshot = 500ms,
+                  .transfer = 500ms,
+                  .small = 100ms,
+                  .script = 1s,
+                  .visible = 500ms};
     vendor = std::make_unique<emulators::EmulatorServer>(vendor_reactor, cloud);
-    seed = std::make_unique<Seed>(
-        kNamespace, std::vector<std::string>{"--listen", "0.0.0.0:6443", "--advertise",
-                                             Machines::host_address() + ":6443", "--docker-socket",
-                                             workshop->socket()});
+    seed = std::make_unique<Seed>(kNamespace, std::vector<std::string>{"--listen", "0.0.0.0:6443", "--advertise",
+                                                                       Machines::host_address() + ":6443",
+                                                                       "--docker-socket", workshop->socket()});
   }
   void TearDown() override {
     if (HasFailure() && seed) {
-      std::cout << seed->controller.gantry({"-n", kNamespace, "get", "providers,snapshots,servers,apps", "-o", "yaml"}).out
-                << seed->controller.log() << machines->logs();
+      std::cout
+          << seed->controller.gantry({"-n", kNamespace, "get", "providers,snapshots,servers,apps", "-o", "yaml"}).out
+          << seed->controller.log() << machines->logs();
       for (const auto& call : vendor->there([this] { return cloud.log(); })) std::cout << call << "\n";
     }
     seed.reset();
@@ -89,7 +99,8 @@ class DeployPlatform : public testing::Test {
     return "nothing is said";
   }
   void expect_ready(const std::string& what) const {
-    EXPECT_TRUE(eventually([&] { return ready_of(what).starts_with("True"); }, kLong)) << what << ": " << ready_of(what);
+    EXPECT_TRUE(eventually([&] { return ready_of(what).starts_with("True"); }, kLong))
+        << what << ": " << ready_of(what);
   }
   // A service with a Dockerfile of its own: as code beside the manifests, and as a repository.
   void lay_out_code() {
@@ -151,8 +162,8 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
     return all;
   });
   for (const auto id : ids) {
-    EXPECT_THAT(this->machines->packages(id), testing::ElementsAre("docker.io", "git", "curl", "ca-certificates", "ffmpeg",
-                                                                   "imagemagick"));
+    EXPECT_THAT(this->machines->packages(id),
+                testing::ElementsAre("docker.io", "git", "curl", "ca-certificates", "ffmpeg", "imagemagick"));
   }
   // Each App answers on each server.
   for (const char* app : kApps) {
@@ -167,12 +178,12 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
   }
 
   // A third server would pass the limit: refused before it is stored, with the sum.
-  const Outcome lowered = seed.controller.kubectl({"-n", kNamespace, "patch", "provider", "do", "--type=merge", "-p",
-                                                   R"({"spec":{"limits":{"servers":2}}})"});
+  const Outcome lowered = seed.controller.kubectl(
+      {"-n", kNamespace, "patch", "provider", "do", "--type=merge", "-p", R"({"spec":{"limits":{"servers":2}}})"});
   ASSERT_EQ(lowered.exit_code, 0) << lowered.err;
-  const std::string third = "apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: web-3, namespace: " +
-                            kNamespace + "}\nspec: {providerRef: {name: do}, size: " + TypeParam::size +
-                            ", snapshotRef: {name: media-tools}}\n";
+  const std::string third =
+      "apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: web-3, namespace: " + kNamespace +
+      "}\nspec: {providerRef: {name: do}, size: " + TypeParam::size + ", snapshotRef: {name: media-tools}}\n";
   const Outcome refused = seed.controller.gantry({"apply", "-f", "-"}, third);
   EXPECT_THAT(refused.out + refused.err, HasSubstr("2 there + 1 for this = 3, and 2 is the limit"));
   EXPECT_TRUE(seed.get("server/web-3").is_null());

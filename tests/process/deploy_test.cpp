@@ -38,7 +38,8 @@ class DeployTest : public testing::Test {
 TEST_F(DeployTest, AFolderIsServedAndAChangeOfItToo) {
   const Outcome first = deploy();
   ASSERT_EQ(first.exit_code, 0) << first.out << first.err << controller.log();
-  const auto each_phase_in_turn = testing::MatchesRegex("(.|\n)* upload: (.|\n)* build: (.|\n)* start: (.|\n)* ready: release web-.*\n");
+  const auto each_phase_in_turn =
+      testing::MatchesRegex("(.|\n)* upload: (.|\n)* build: (.|\n)* start: (.|\n)* ready: release web-.*\n");
   EXPECT_THAT(first.out, AllOf(each_phase_in_turn, HasSubstr("serves at http://127.0.0.1:")));
   EXPECT_THAT(page(), HasSubstr("first page"));
   write(code() + "/page.html", "second page");

@@ -1,6 +1,6 @@
-// Goal: whatever is wrong with a deploy, the user is told what and what to do, the release before serves, and nothing is
-// left behind. Method: the real binary and a dockerd of the test's own; each fault as a person would meet it. What they
-// read is recorded with the test's result ("seen").
+// Goal: whatever is wrong with a deploy, the user is told what and what to do, the release before serves, and nothing
+// is left behind. Method: the real binary and a dockerd of the test's own; each fault as a person would meet it. What
+// they read is recorded with the test's result ("seen").
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/mount.h>
@@ -71,8 +71,8 @@ class CodeFaults : public Faults {
   void SetUp() override {
     controller.start();
     write(code("page.html"), "first page");
-    const Outcome first = controller.gantry({"deploy", "web", code(), "--runtime", "process", "--port", "8000", "--",
-                                             "$(GANTRY_BINARY)", "demo"});
+    const Outcome first = controller.gantry(
+        {"deploy", "web", code(), "--runtime", "process", "--port", "8000", "--", "$(GANTRY_BINARY)", "demo"});
     ASSERT_EQ(first.exit_code, 0) << first.out << first.err;
   }
   void refused(const std::string& archive, const testing::Matcher<std::string>& told) {
@@ -93,7 +93,9 @@ class CodeFaults : public Faults {
 };
 
 TEST_F(CodeFaults, AnArchiveThatLeadsOutIsRefused) {
-  shell("mkdir a && cd a && echo x > ../evil && tar -Pcf ../out.tar ../evil && ln -s /etc/passwd link && tar -cf ../link.tar link");
+  shell(
+      "mkdir a && cd a && echo x > ../evil && tar -Pcf ../out.tar ../evil && ln -s /etc/passwd link && tar -cf "
+      "../link.tar link");
   refused(controller.folder("out.tar"), AllOf(HasSubstr("../evil"), HasSubstr("leads out")));
   refused(controller.folder("link.tar"), HasSubstr("\"link\" is a link to the absolute path /etc/passwd"));
   EXPECT_EQ(read(controller.folder("evil")), "x\n");
@@ -139,7 +141,8 @@ class DockerFaults : public Faults {
     EXPECT_EQ(containers(), "") << "containers are left";
   }
 
-  // All of them, a line each; but for those that a Docker that was ended lists as being removed, or dead, for ever after.
+  // All of them, a line each; but for those that a Docker that was ended lists as being removed, or dead, for ever
+  // after.
   std::string containers() const {
     std::istringstream lines(docker("ps -a --format '{{.ID}} {{.State}} {{.Command}}'"));
     std::string left;
@@ -186,9 +189,11 @@ TEST_F(DockerFaults, ABuildThatNeverEnds) {
   dockerfile("RUN echo begun && /bin/busybox sleep 1000\n");
   const Outcome endless = deploy(code());
   EXPECT_EQ(endless.exit_code, 1) << endless.out;
-  EXPECT_THAT(seen(endless.err), AllOf(HasSubstr("did not end within 3s"), HasSubstr("begun"), HasSubstr("goes on serving")));
+  EXPECT_THAT(seen(endless.err),
+              AllOf(HasSubstr("did not end within 3s"), HasSubstr("begun"), HasSubstr("goes on serving")));
   EXPECT_EQ(version(), "first");
-  EXPECT_TRUE(eventually([&] { return count("ps -aq") == 1; })) << "the build's container is gone:\n" << docker("ps -a");
+  EXPECT_TRUE(eventually([&] { return count("ps -aq") == 1; })) << "the build's container is gone:\n"
+                                                                << docker("ps -a");
 }
 
 TEST_F(DockerFaults, AnImageThatDoesNotExist) {
@@ -221,8 +226,9 @@ TEST_F(DockerFaults, APortThatAStrangerHas) {
   socklen_t length = sizeof address;
   ::getsockname(stranger, reinterpret_cast<sockaddr*>(&address), &length);
   const std::string port = std::to_string(ntohs(address.sin_port));
-  patch(R"({"strategy":{"type":"Recreate","progressDeadlineSeconds":600},"ports":[{"name":"http","port":8000,"hostPort":)" +
-        port + "}]}");
+  patch(
+      R"({"strategy":{"type":"Recreate","progressDeadlineSeconds":600},"ports":[{"name":"http","port":8000,"hostPort":)" +
+      port + "}]}");
   ASSERT_TRUE(becomes("Ready", "False/RolloutFailed")) << why();
   EXPECT_THAT(seen(why()), AllOf(HasSubstr("port " + port), HasSubstr("already in use"),
                                  HasSubstr(std::to_string(::getpid())), HasSubstr("web-1 runs instead")));
@@ -240,7 +246,8 @@ TEST_F(DockerFaults, AContainerThatSomebodyKills) {
   EXPECT_TRUE(eventually([&] { return version() == "first"; }));
   EXPECT_TRUE(becomes("Ready", "True/AllReplicasReady"));
   EXPECT_NE(docker("ps -q"), before);
-  EXPECT_THAT(seen(controller.gantry({"get", "events"}).out), AllOf(HasSubstr("replica 0 killed by signal 9"), HasSubstr("started again")));
+  EXPECT_THAT(seen(controller.gantry({"get", "events"}).out),
+              AllOf(HasSubstr("replica 0 killed by signal 9"), HasSubstr("started again")));
 }
 
 TEST_F(DockerFaults, DockerIsRestartedInTheMiddleOfABuild) {
@@ -250,8 +257,10 @@ TEST_F(DockerFaults, DockerIsRestartedInTheMiddleOfABuild) {
   ASSERT_TRUE(eventually([&] { return count("ps -q") >= 2; })) << why();
   daemon->stop();
   ASSERT_TRUE(becomes("Built", "False/BuildFailed")) << why();
-  EXPECT_THAT(seen(why()), AllOf(HasSubstr("BuildFailed"), HasSubstr("building default/web: the Docker daemon stopped in the middle of the build"),
-                                 HasSubstr("tried again in")));
+  EXPECT_THAT(seen(why()),
+              AllOf(HasSubstr("BuildFailed"),
+                    HasSubstr("building default/web: the Docker daemon stopped in the middle of the build"),
+                    HasSubstr("tried again in")));
   ASSERT_EQ(daemon->start(), "");
   EXPECT_TRUE(eventually([&] { return version() == "second"; }, std::chrono::seconds(60))) << why() << controller.log();
   EXPECT_TRUE(becomes("Ready", "True/AllReplicasReady")) << why();
@@ -272,8 +281,8 @@ TEST_F(FullDisk, FailsTheBuildAndNothingElse) {
   dockerfile("RUN /bin/busybox dd if=/dev/zero of=/big bs=1M count=400\n");
   const Outcome full = deploy(code());
   EXPECT_EQ(full.exit_code, 1) << full.out;
-  EXPECT_THAT(seen(full.err),
-              AllOf(HasSubstr("No space left on device"), HasSubstr("make room for Docker"), HasSubstr("goes on serving")));
+  EXPECT_THAT(seen(full.err), AllOf(HasSubstr("No space left on device"), HasSubstr("make room for Docker"),
+                                    HasSubstr("goes on serving")));
   first_serves_and_nothing_is_left();
 }
 
@@ -282,7 +291,8 @@ TEST(FillingDisk, IsSaidOfEveryAppThatRunsOnIt) {
   Controller controller;
   const std::string data = controller.folder("data");
   std::filesystem::create_directories(data);
-  if (::mount("tmpfs", data.c_str(), "tmpfs", 0, "size=200m") != 0) GTEST_SKIP() << "NOT TESTED: tmpfs cannot be mounted";
+  if (::mount("tmpfs", data.c_str(), "tmpfs", 0, "size=200m") != 0)
+    GTEST_SKIP() << "NOT TESTED: tmpfs cannot be mounted";
   run({"sh", "-c", "head -c 170000000 /dev/zero > " + data + "/ballast"});
   controller.start();
   controller.apply(

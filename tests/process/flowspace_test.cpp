@@ -64,11 +64,11 @@ TEST_F(Flowspace, BothNamesAnswerAndMediaGoesPastTheProxy) {
 }
 
 TEST_F(Flowspace, AWebSocketIsCarriedThrough) {
-  const std::string upgraded = seed->https(
-      kSocket, "/socket.io/?EIO=4&transport=websocket",
-      {"-i", "--http1.1", "--max-time", "2", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H",
-       "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-w", "%{http_code}", "-o",
-       "/dev/null"});
+  const std::string upgraded =
+      seed->https(kSocket, "/socket.io/?EIO=4&transport=websocket",
+                  {"-i", "--http1.1", "--max-time", "2", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H",
+                   "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-w",
+                   "%{http_code}", "-o", "/dev/null"});
   EXPECT_THAT(upgraded, testing::AnyOf(HasSubstr("101"), HasSubstr("timed out")));
 }
 

@@ -117,8 +117,8 @@ spec:
   EXPECT_TRUE(eventually([&] { return lxd->instances().empty() && lxd->images_of_ours() == 0; }, kLong));
 }
 
-// The counterpart of manifests/deploy-platform, with nothing emulated. The containers have neither packages nor Docker, so
-// Snapshots differ by what their cloudInit leaves, Apps are processes, and none comes as an image.
+// The counterpart of manifests/deploy-platform, with nothing emulated. The containers have neither packages nor Docker,
+// so Snapshots differ by what their cloudInit leaves, Apps are processes, and none comes as an image.
 TEST_F(IncusTest, TheDeployPlatformIsMadeWholeAndGoesWhole) {
   if (!have("git")) GTEST_SKIP() << "NOT TESTED: git is not installed";
   const std::string repository = controller->folder("repository");
@@ -129,12 +129,14 @@ TEST_F(IncusTest, TheDeployPlatformIsMadeWholeAndGoesWhole) {
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto snapshot = [](const std::string& name, const std::string& from) {
     return "---\napiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: " + name +
-           "}\nspec:\n  providerRef: {name: home}\n  from: {" + from + "}\n  builder: {size: c1-m0.5}\n  cloudInit: |\n" +
-           "    #!/bin/sh\n    echo " + name + " >> /root/made-of\n";
+           "}\nspec:\n  providerRef: {name: home}\n  from: {" + from +
+           "}\n  builder: {size: c1-m0.5}\n  cloudInit: |\n" + "    #!/bin/sh\n    echo " + name +
+           " >> /root/made-of\n";
   };
   const auto app = [](const std::string& name, int port, const std::string& source) {
     return "---\napiVersion: gantry.dev/v1alpha1\nkind: App\nmetadata: {name: " + name +
-           "}\nspec:\n  runtime: process\n  replicas: 2\n  placement: {servers: [{name: web-1}, {name: web-2}]}\n  source: {" +
+           "}\nspec:\n  runtime: process\n  replicas: 2\n  placement: {servers: [{name: web-1}, {name: web-2}]}\n  "
+           "source: {" +
            source + "}\n  command: [/bin/busybox, httpd, -f, -p, \"" + std::to_string(port) +
            "\"]\n  ports: [{name: http, port: " + std::to_string(port) + "}]\n  health: {tcpSocket: {port: http}}\n";
   };

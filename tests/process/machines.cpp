@@ -157,12 +157,12 @@ std::string Machines::start(std::int64_t server, std::int64_t image, const std::
   }
   const std::string name = network(server);
   const std::string outside = "v" + std::to_string(server);
-  const Outcome wired = run({"sh", "-ec",
-                             "ip netns add " + name + "\nip link add " + outside + " type veth peer name eth0 netns " +
-                                 name + "\nip link set " + outside + " master machines up\nip -n " + name +
-                                 " addr add " + machine.address + "/24 dev eth0\nip -n " + name +
-                                 " link set lo up\nip -n " + name + " link set eth0 up\nip -n " + name +
-                                 " route add default via " + host_address()});
+  const Outcome wired =
+      run({"sh", "-ec",
+           "ip netns add " + name + "\nip link add " + outside + " type veth peer name eth0 netns " + name +
+               "\nip link set " + outside + " master machines up\nip -n " + name + " addr add " + machine.address +
+               "/24 dev eth0\nip -n " + name + " link set lo up\nip -n " + name + " link set eth0 up\nip -n " + name +
+               " route add default via " + host_address()});
   if (wired.exit_code != 0) write(disk(server) + "/var/log/network.log", wired.err);
   machine.process = std::make_unique<Background>(
       // However the test ends, its machines end with it.

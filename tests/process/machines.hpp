@@ -1,7 +1,7 @@
-// Real machines behind an emulated vendor: each has a network namespace with an address of its own, processes of its own,
-// and a disk of its own beside the programs of this machine; and each does what its user data says. What cannot be had
-// here is a mirror of packages and a registry of images: apt-get notes on the disk what it is asked for, and a machine
-// whose disk says docker.io has a Docker, with one image in it, that of a stand-in under the name nginx:1.27.
+// Real machines behind an emulated vendor: each has a network namespace with an address of its own, processes of its
+// own, and a disk of its own beside the programs of this machine; and each does what its user data says. What cannot be
+// had here is a mirror of packages and a registry of images: apt-get notes on the disk what it is asked for, and a
+// machine whose disk says docker.io has a Docker, with one image in it, that of a stand-in under the name nginx:1.27.
 //
 // They live on a bridge in the network that the test is in (OwnNetwork), and go with it.
 #pragma once

@@ -76,9 +76,8 @@ TEST_F(Mehko, EachPathLeadsToItsServiceWithThatServicesPortAndEnvironment) {
 }
 
 TEST_F(Mehko, TwoAppsCannotClaimTheSamePath) {
-  const Outcome refused = seed->controller.kubectl(
-      {"-n", "mehko", "patch", "app", "ai-server", "--type=json", "-p",
-       R"([{"op":"replace","path":"/spec/routes/0/path","value":"/"}])"});
+  const Outcome refused = seed->controller.kubectl({"-n", "mehko", "patch", "app", "ai-server", "--type=json", "-p",
+                                                    R"([{"op":"replace","path":"/spec/routes/0/path","value":"/"}])"});
   EXPECT_NE(refused.exit_code, 0);
   EXPECT_THAT(refused.err, HasSubstr("api-gateway"));
 }

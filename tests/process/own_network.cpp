@@ -39,9 +39,9 @@ OwnNetwork::OwnNetwork(const std::vector<std::string>& names)
   TemporaryFolder folder;
   write(folder / "hosts", hosts + "\n");
   // Private, so that the other /etc/hosts is seen by nobody else and goes with the last of ours.
-  const bool made = ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
-                    ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                    ::mount((folder / "hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) == 0 && raise_loopback();
+  const bool made =
+      ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+      ::mount((folder / "hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) == 0 && raise_loopback();
   if (!made) trouble_ = std::string("a network of its own cannot be made here: ") + std::strerror(errno);
 }
 

@@ -25,7 +25,9 @@ Seed::Seed(std::string name, std::vector<std::string> controller_arguments)
     : Seed(std::move(name), free_port(), std::move(controller_arguments)) {}
 
 Seed::Seed(std::string name, int https_port, std::vector<std::string> controller_arguments)
-    : controller(with_ports(std::move(controller_arguments), https_port)), ns_(std::move(name)), https_port_(https_port) {
+    : controller(with_ports(std::move(controller_arguments), https_port)),
+      ns_(std::move(name)),
+      https_port_(https_port) {
   for (const auto& file : std::filesystem::directory_iterator(std::string(GANTRY_SOURCE_DIR "/manifests/") + ns_)) {
     if (file.path().extension() != ".yaml") continue;
     write(manifests(file.path().filename()), replaced(read(file.path()), "mode: acme", "mode: internal"));
@@ -44,8 +46,8 @@ void Seed::lay_out(const std::string& app, const std::string& file, bool in_imag
                              std::filesystem::copy_options::overwrite_existing);
   if (!in_image) return;
   // The manifests' commands name an interpreter and a script, or a server: in this image each of them is the stand-in.
-  write(folder / "Dockerfile", "FROM scratch\nCOPY " + file + " /bin/node\nCOPY " + file + " /bin/python3\nCOPY " + file +
-                                   " /livekit-server\nUSER 1000\n");
+  write(folder / "Dockerfile", "FROM scratch\nCOPY " + file + " /bin/node\nCOPY " + file + " /bin/python3\nCOPY " +
+                                   file + " /livekit-server\nUSER 1000\n");
 }
 
 void Seed::change(const std::string& what, const std::string& by) {
@@ -81,9 +83,11 @@ void Seed::wait_until_ready(const std::string& app) {
 
 std::string Seed::https(const std::string& host, const std::string& path, std::vector<std::string> curl_arguments) {
   const std::string port = std::to_string(https_port_);
-  std::vector<std::string> command{"curl", "-sS", "--max-time", "20", "--cacert",
-                                   controller.folder("data/routing/certificates/pki/authorities/local/root.crt"),
-                                   "--resolve", host + ":" + port + ":127.0.0.1"};
+  std::vector<std::string> command{
+      "curl",       "-sS",
+      "--max-time", "20",
+      "--cacert",   controller.folder("data/routing/certificates/pki/authorities/local/root.crt"),
+      "--resolve",  host + ":" + port + ":127.0.0.1"};
   command.insert(command.end(), curl_arguments.begin(), curl_arguments.end());
   command.push_back("https://" + host + ":" + port + path);
   const Outcome asked = run(command);

@@ -74,8 +74,7 @@ spec:
     std::map<std::string, int> found;
     const json::Value data = agent.get("/containers").data;
     for (const auto& each : data.find("instances")->as_array()) {
-      if (each.string_or("state") == "Running")
-        found[each.string_or("id")] = static_cast<int>(each.int_or("pid", 0));
+      if (each.string_or("state") == "Running") found[each.string_or("id")] = static_cast<int>(each.int_or("pid", 0));
     }
     return found;
   }
@@ -184,8 +183,8 @@ TEST_F(ServerTest, TheAgentIsKilledAndTheAppDoesNotNotice) {
   EXPECT_EQ(pids(), before);
 }
 
-// Killed at a dozen moments of a rollout, from before its first call to after its last: starts, probes, stops and removals
-// are each cut off somewhere. The load goes through the routes all the while.
+// Killed at a dozen moments of a rollout, from before its first call to after its last: starts, probes, stops and
+// removals are each cut off somewhere. The load goes through the routes all the while.
 TEST_F(ServerTest, TheAgentIsKilledAtEveryStepOfARolloutAndNoRequestFails) {
   if (!have("caddy")) GTEST_SKIP() << "Caddy is not installed";
   Controller routed{{"--http-port", std::to_string(free_port()), "--https-port", std::to_string(https)}};
@@ -222,9 +221,8 @@ TEST_F(ServerTest, TheAgentIsKilledAtEveryStepOfARolloutAndNoRequestFails) {
   EXPECT_GT(result.answered, 100U);
   routed.gantry({"delete", "apps", "--all", "--timeout=60s"});
   EXPECT_TRUE(eventually([&] { return pids().empty(); }));
-  EXPECT_TRUE(eventually([&] {
-    return run({"pgrep", "-f", "caddy run --config " + routed.folder("data/routing")}).exit_code != 0;
-  }));
+  EXPECT_TRUE(eventually(
+      [&] { return run({"pgrep", "-f", "caddy run --config " + routed.folder("data/routing")}).exit_code != 0; }));
 }
 
 TEST_F(ServerTest, TheControllerIsKilledAndFindsTheAppThere) {

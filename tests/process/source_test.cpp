@@ -127,8 +127,9 @@ TEST(GitSource, AnUndoStandsOverFiveSyncsAndEndsWithTheNextChange) {
   const auto commit = [&](const std::string& file, const std::string& text) {
     write(repository / ("prod/" + file), text);
     const auto done = run({"sh", "-c",
-                           "cd " + repository.path() + " && git init -q -b main . && git add -A && git -c user.name=t -c "
-                                                       "user.email=t@e.org commit -qm x && git rev-parse HEAD"});
+                           "cd " + repository.path() +
+                               " && git init -q -b main . && git add -A && git -c user.name=t -c "
+                               "user.email=t@e.org commit -qm x && git rev-parse HEAD"});
     EXPECT_EQ(done.exit_code, 0) << done.err;
     return done.out.substr(0, 40);
   };
@@ -164,9 +165,8 @@ TEST(GitSource, AnUndoStandsOverFiveSyncsAndEndsWithTheNextChange) {
   for (int sync = 1; sync <= 5; ++sync) {
     // Another file beside it, and the App's own with a comment: both are new commits that change nothing of it.
     const std::string number = std::to_string(sync);
-    const std::string revision =
-        sync % 2 ? commit("other.yaml", config("other", "\"" + number + "\""))
-                 : commit("app.yaml", "# sync " + number + "\n" + app("two"));
+    const std::string revision = sync % 2 ? commit("other.yaml", config("other", "\"" + number + "\""))
+                                          : commit("app.yaml", "# sync " + number + "\n" + app("two"));
     ASSERT_TRUE(synced(revision)) << "sync " << sync << controller.gantry({"describe", "source/repo"}).out;
     EXPECT_THAT(page(), testing::StartsWith("one")) << "sync " << sync;
   }

@@ -382,7 +382,8 @@ TEST_F(CaddyRouterTest, OfTwoAppsThatAskForTheSameRouteTheOlderOneHasIt) {
     }
     return "";
   };
-  const auto told = std::make_shared<std::vector<std::string>>();  // the router tells on, when this test's locals are gone
+  const auto told =
+      std::make_shared<std::vector<std::string>>();  // the router tells on, when this test's locals are gone
   router->on_change([told](const std::string& uid) { told->push_back(uid); });
   const AppRoutes young = asks("u1", 200s, a);
   const AppRoutes old = asks("u2", 100s, b);
@@ -525,10 +526,12 @@ TEST(KeptProcess, ThatEndedIsExplainedByTheLastErrorItNamedWhateverElseItStillSa
   EXPECT_EQ(telling_line(""), "");
   EXPECT_EQ(telling_line("one\ntwo\n\n"), "two");
   EXPECT_EQ(telling_line("Error: no such file"), "Error: no such file");
-  EXPECT_EQ(telling_line("{\"level\":\"info\"}\nError: address already in use\n{\"level\":\"info\",\"msg\":\"cleaning\"}\n"),
-            "Error: address already in use");
-  EXPECT_EQ(telling_line("{\"level\":\"error\",\"msg\":\"a\"}\n{\"level\":\"fatal\",\"msg\":\"b\"}\n{\"level\":\"info\"}"),
-            "{\"level\":\"fatal\",\"msg\":\"b\"}");
+  EXPECT_EQ(
+      telling_line("{\"level\":\"info\"}\nError: address already in use\n{\"level\":\"info\",\"msg\":\"cleaning\"}\n"),
+      "Error: address already in use");
+  EXPECT_EQ(
+      telling_line("{\"level\":\"error\",\"msg\":\"a\"}\n{\"level\":\"fatal\",\"msg\":\"b\"}\n{\"level\":\"info\"}"),
+      "{\"level\":\"fatal\",\"msg\":\"b\"}");
 }
 
 TEST_F(CaddyRouterTest, APortThatAStrangerHasIsNamed) {

@@ -28,9 +28,8 @@ class WorkshopTest : public testing::Test {
     host = std::make_unique<LocalHost>(machine.reactor, machine.blocking,
                                        LocalHost::Options{.folder = dir.path(), .docker_socket = socket});
     machine.await(host->open());
-    shop =
-        std::make_unique<Workshop>(machine.reactor, machine.blocking, *host,
-                                   Workshop::Options{.folder = dir.path(), .docker_socket = socket});
+    shop = std::make_unique<Workshop>(machine.reactor, machine.blocking, *host,
+                                      Workshop::Options{.folder = dir.path(), .docker_socket = socket});
     shop->on_change([this](const std::string& owner) { told = owner; });
     machine.await(shop->open("test"));
   }
@@ -57,9 +56,7 @@ class WorkshopTest : public testing::Test {
     machine.until([&] { return look(spec).phase != Phase::Running; }, limit);
     return look(spec);
   }
-  std::string log() {
-    return machine.read_all(*machine.await(shop->build_log("uid", false)));
-  }
+  std::string log() { return machine.read_all(*machine.await(shop->build_log("uid", false))); }
 
   Folder code, dir;
   Machine machine;
@@ -297,8 +294,8 @@ TEST_F(ImageBuildTest, DockerRestartedInTheMiddleIsTriedAgain) {
   EXPECT_EQ(state.phase, Phase::Done) << state.message;
 }
 
-// Docker's own builder leaves a container that it was stopped before starting. (One that it was removing at that moment it
-// may list as being removed, or as dead, for ever.)
+// Docker's own builder leaves a container that it was stopped before starting. (One that it was removing at that moment
+// it may list as being removed, or as dead, for ever.)
 TEST_F(ImageBuildTest, NoContainerOfABuildThatWasCutOffStays) {
   const BuildSpec spec = image_build("FROM gantry-test/busybox:1\nRUN /bin/busybox sleep 1; echo 3\n");
   machine.await(shop->begin(spec));
@@ -327,7 +324,8 @@ TEST_F(ImageBuildTest, WhatAFailedBuildLeftGoesAfterAWhileAndWhatIsNotOursStays)
   const auto images = [&] { return docker("GET", "/images/json?all=1").as_array().size(); };
   machine.await(shop->sweep({}, Duration::zero(), Duration::zero()));  // of earlier tests
   const std::size_t before = images();
-  const BuildSpec spec = image_build("FROM gantry-test/busybox:1\nRUN echo one > /one\nRUN echo two > /two\nRUN exit 7\n");
+  const BuildSpec spec =
+      image_build("FROM gantry-test/busybox:1\nRUN echo one > /one\nRUN echo two > /two\nRUN exit 7\n");
   ASSERT_EQ(build(spec).phase, Phase::Failed);
   EXPECT_EQ(images(), before + 2) << "Docker keeps its steps, for the next try";
   machine.await(shop->sweep({}, Duration::zero(), std::chrono::hours(24)));

@@ -128,7 +128,8 @@ TEST_F(AppWorld, ARouteThatLeavesThisMachineSaysThatTheWayIsNotEncrypted) {
   parts.shop.end(Shop::Phase::Done);
   until_ready(world);
   EXPECT_EQ(world.condition("App/hello", "RouteReady"), "True");
-  EXPECT_THAT(world.message("App/hello", "RouteReady"), testing::HasSubstr("the way from here to 10.0.0.5 is not encrypted"));
+  EXPECT_THAT(world.message("App/hello", "RouteReady"),
+              testing::HasSubstr("the way from here to 10.0.0.5 is not encrypted"));
 }
 
 TEST_F(AppWorld, WhatWasBuiltOnAServerAndIsGoneThereIsBuiltAgain) {

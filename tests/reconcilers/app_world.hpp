@@ -20,11 +20,11 @@ using world::World;
 struct Machine {
   std::map<std::string, Instance> instances;
   std::vector<std::function<void(const std::string&)>> listeners;
-  std::map<std::string, int> starts;                   // by id: one is right
+  std::map<std::string, int> starts;                     // by id: one is right
   std::map<std::string, providers::InstanceSpec> specs;  // by id
-  std::vector<std::string> commands;                   // the first word of each start, in order
-  std::map<std::string, providers::AppRoutes> routes;  // by App uid
-  std::map<std::string, int> in_flight;                // by instance
+  std::vector<std::string> commands;                     // the first word of each start, in order
+  std::map<std::string, providers::AppRoutes> routes;    // by App uid
+  std::map<std::string, int> in_flight;                  // by instance
   bool emptied = false;  // the routes led to somebody, and then, although requests are held for it, to nobody
   std::string proxy_down;
   std::string disk_alarm;

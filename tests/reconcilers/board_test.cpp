@@ -29,7 +29,8 @@ class Limits : public testing::Test {
       size.cpus = cpus;
       size.memory_bytes = cpus * 2 * kGiB;
       size.disk_bytes = 40 * kGiB;
-      size.places.push_back({.region = "fsn1", .monthly = providers::Money{euros * 1'000'000, "EUR"}, .hourly = {}, .ends = {}});
+      size.places.push_back(
+          {.region = "fsn1", .monthly = providers::Money{euros * 1'000'000, "EUR"}, .hourly = {}, .ends = {}});
       catalogue->sizes.push_back(std::move(size));
     }
     posted.catalogue = std::move(catalogue);
@@ -43,8 +44,7 @@ class Limits : public testing::Test {
   }
   std::string refusal(const std::string& limits, const ServerWish& wanted, std::optional<ServerWish> before = {},
                       const std::vector<ServerWish>& declared = {}) {
-    const auto spec = crds::decode_provider_spec(
-        json::parse(R"({"spec":{"type":"hetzner","limits":)" + limits + "}}"));
+    const auto spec = crds::decode_provider_spec(json::parse(R"({"spec":{"type":"hetzner","limits":)" + limits + "}}"));
     return refuses(posted, *spec.limits, wanted, before, declared).value_or("");
   }
   Posted posted;
@@ -53,11 +53,14 @@ class Limits : public testing::Test {
 TEST_F(Limits, EachIsHeldAgainstTheSumAndTheSumIsTold) {
   const ServerWish one = wish("new", "cx23");
   EXPECT_EQ(refusal(R"({"servers":3,"cpu":6,"memory":"12Gi","disk":"120Gi","monthlyCost":"12 EUR"})", one), "");
-  EXPECT_THAT(refusal(R"({"servers":2})", one), AllOf(HasSubstr("spec.limits.servers"), HasSubstr("2 there (1 not Gantry's)"),
-                                                      HasSubstr("+ 1 for this = 3"), HasSubstr("2 is the limit")));
+  EXPECT_THAT(refusal(R"({"servers":2})", one),
+              AllOf(HasSubstr("spec.limits.servers"), HasSubstr("2 there (1 not Gantry's)"),
+                    HasSubstr("+ 1 for this = 3"), HasSubstr("2 is the limit")));
   EXPECT_THAT(refusal(R"({"cpu":5})", one), HasSubstr("4 there + 2 for this = 6, and 5 is the limit"));
-  EXPECT_THAT(refusal(R"({"memory":"10Gi"})", one), HasSubstr("8Gi there + 4Gi for this = 12Gi, and 10Gi is the limit"));
-  EXPECT_THAT(refusal(R"({"disk":"100Gi"})", one), HasSubstr("80Gi there + 40Gi for this = 120Gi, and 100Gi is the limit"));
+  EXPECT_THAT(refusal(R"({"memory":"10Gi"})", one),
+              HasSubstr("8Gi there + 4Gi for this = 12Gi, and 10Gi is the limit"));
+  EXPECT_THAT(refusal(R"({"disk":"100Gi"})", one),
+              HasSubstr("80Gi there + 40Gi for this = 120Gi, and 100Gi is the limit"));
   EXPECT_THAT(refusal(R"({"monthlyCost":"11 EUR"})", one),
               AllOf(HasSubstr("spec.limits.monthlyCost"), HasSubstr("8.00 EUR there + 4.00 EUR for this = 12.00 EUR")));
 }
@@ -66,9 +69,10 @@ TEST_F(Limits, WhatIsDeclaredAndNotMadeYetCountsAndWhatIsMadeCountsOnce) {
   const ServerWish one = wish("new", "cx23");
   EXPECT_EQ(refusal(R"({"servers":3})", one, {}, {wish("made", "cx23"), one}), "") << "made, and itself";
   EXPECT_THAT(refusal(R"({"servers":3})", one, {}, {wish("declared", "cx23")}), HasSubstr("1 being made"));
-  EXPECT_THAT(refusal(R"({"servers":3})", one, {},
-                      {wish("just-made", "cx23", R"({"gantry.dev/external-name":"7","gantry.dev/made-from":"image:a"})")}),
-              HasSubstr("1 being made"))
+  EXPECT_THAT(
+      refusal(R"({"servers":3})", one, {},
+              {wish("just-made", "cx23", R"({"gantry.dev/external-name":"7","gantry.dev/made-from":"image:a"})")}),
+      HasSubstr("1 being made"))
       << "made since the account was last seen";
   EXPECT_EQ(refusal(R"({"servers":3})", one, {}, {wish("adopted", "cx23", R"({"gantry.dev/external-name":"7"})")}), "");
 }
@@ -77,7 +81,8 @@ TEST_F(Limits, AChangeCountsByWhatItAddsAndTakingOverAddsNothing) {
   EXPECT_THAT(refusal(R"({"monthlyCost":"11 EUR"})", wish("made", "cx33"), wish("made", "cx23")),
               HasSubstr("8.00 EUR there + 4.00 EUR for this"));
   EXPECT_EQ(refusal(R"({"monthlyCost":"12 EUR","servers":1})", wish("made", "cx33"), wish("made", "cx23")), "");
-  EXPECT_EQ(refusal(R"({"monthlyCost":"1 EUR","servers":1})", wish("made", "cx23"), wish("made", "cx33")), "") << "less";
+  EXPECT_EQ(refusal(R"({"monthlyCost":"1 EUR","servers":1})", wish("made", "cx23"), wish("made", "cx33")), "")
+      << "less";
   EXPECT_EQ(refusal(R"({"servers":1})", wish("old", "cx23", R"({"gantry.dev/external-name":"7"})")), "");
 }
 

@@ -47,13 +47,15 @@ TEST(Rollout, IsCompleteAndQuietWhenAllReplicasAreReady) {
 TEST(Rollout, OfTwoThatRunInOneSlotOneIsStoppedOnceTheOtherIsReady) {
   const RolloutTarget target{.release = "a", .replicas = 1};
   EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Starting, 2)}, kNow)),
-              IsEmpty()) << "the one that serves goes on until then";
+              IsEmpty())
+      << "the one that serves goes on until then";
   const auto decision = next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Ready, 2)}, kNow);
   EXPECT_THAT(words(decision), ElementsAre("stop a-0-1"));
   EXPECT_THAT(decision.serve, ElementsAre("a-0-2"));
   EXPECT_EQ(decision.ready, 1);
   EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready, 1), replica("a", 0, Phase::Exited, 2)}, kNow)),
-              IsEmpty()) << "what lives fills the slot";
+              IsEmpty())
+      << "what lives fills the slot";
 }
 
 TEST(Rollout, StartsOneNewBesideTheOldAndStopsNoneBeforeItIsReady) {
@@ -110,7 +112,10 @@ TEST(Rollout, ScalesDownFromTheHighestSlot) {
 
 TEST(Rollout, KeepsTheNewestTryThatEndedAlsoBesideItsSuccessorAndForgetsTheRest) {
   const RolloutTarget target{.release = "a", .replicas = 1};
-  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Exited, 9), replica("a", 0, Phase::Exited, 10), replica("a", 0, Phase::Ready, 11)}, kNow)),
+  EXPECT_THAT(words(next_steps(target,
+                               {replica("a", 0, Phase::Exited, 9), replica("a", 0, Phase::Exited, 10),
+                                replica("a", 0, Phase::Ready, 11)},
+                               kNow)),
               ElementsAre("forget a-0-9"));
   Replica not_started = replica("a", 0, Phase::Exited, 11);
   not_started.id.clear();

@@ -45,8 +45,7 @@ TEST(Traffic, IsNotToldWhereNobodyTells) {
 
 TEST(Traffic, AlarmsBeforeTheLimitIsReached) {
   const auto state = [](std::int64_t used, const std::optional<crds::ProviderLimits>& limits) {
-    const auto condition =
-        traffic_condition(*traffic_of(account({{used, 1000}}), day("2026-11-16T00:00:00Z")), limits);
+    const auto condition = traffic_condition(*traffic_of(account({{used, 1000}}), day("2026-11-16T00:00:00Z")), limits);
     EXPECT_THAT(condition.message, HasSubstr(std::to_string(used) + "Gi have gone out"));
     return condition.status + "/" + condition.reason;
   };

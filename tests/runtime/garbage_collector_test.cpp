@@ -132,9 +132,10 @@ TEST_F(GarbageCollectorTest, InTheForegroundTheOwnerWaitsForThoseThatBlockIt) {
 // a owns b, b owns c, c owns a; and one that owns itself.
 TEST_F(GarbageCollectorTest, ObjectsThatOwnEachOtherInACircleGoInTheForegroundToo) {
   const auto own = [&](const std::string& name, const std::string& owner) {
-    world.patch("ConfigMap/" + name,
-                R"({"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","blockOwnerDeletion":true,"name":")" +
-                    owner + R"(","uid":")" + world.find("ConfigMap/" + owner)->meta().uid + R"("}]}})");
+    world.patch(
+        "ConfigMap/" + name,
+        R"({"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","blockOwnerDeletion":true,"name":")" +
+            owner + R"(","uid":")" + world.find("ConfigMap/" + owner)->meta().uid + R"("}]}})");
     world.settle();
   };
   make("a");
@@ -156,7 +157,8 @@ TEST_F(GarbageCollectorTest, ObjectsThatOwnEachOtherInACircleGoInTheForegroundTo
 TEST_F(GarbageCollectorTest, WhatHasNoNamespaceIsNotTakenForAnOrphanOfOneThatHas) {
   make("owner");
   world.apply_object(json::parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"team","ownerReferences":[
-      {"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + world.find("ConfigMap/owner")->meta().uid + R"("}]}})"));
+      {"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" +
+                                 world.find("ConfigMap/owner")->meta().uid + R"("}]}})"));
   world.settle();
   world.remove("ConfigMap/owner");
   world.settle();
@@ -273,11 +275,10 @@ spec:
   }
   void make_owned_config_map() {
     json::Value owned = json::parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"owned"}})");
-    owned["metadata"]["ownerReferences"] =
-        json::Array{json::Object{{"apiVersion", "shop.example.com/v1"},
-                                 {"kind", "Widget"},
-                                 {"name", "w"},
-                                 {"uid", world.find("Widget/w")->meta().uid}}};
+    owned["metadata"]["ownerReferences"] = json::Array{json::Object{{"apiVersion", "shop.example.com/v1"},
+                                                                    {"kind", "Widget"},
+                                                                    {"name", "w"},
+                                                                    {"uid", world.find("Widget/w")->meta().uid}}};
     world.apply_object(owned);
     world.settle();
   }

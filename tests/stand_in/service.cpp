@@ -91,7 +91,8 @@ void send_all(int fd, std::string_view bytes) {
   }
 }
 
-void answer(int fd, const Request& request, const std::string& status, const std::string& body, const std::string& more = {}) {
+void answer(int fd, const Request& request, const std::string& status, const std::string& body,
+            const std::string& more = {}) {
   send_all(fd, "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) +
                    "\r\nContent-Type: text/plain\r\n" + more + (request.keep_alive ? "" : "Connection: close\r\n") +
                    "\r\n" + (request.method == "HEAD" ? "" : body));
@@ -120,7 +121,8 @@ void handle(int fd, const Request& request, Places& places) {
   } else if (path.ends_with("/jobs")) {
     answer(fd, request, "200 OK", places.state());
   } else if (path == "/socket.io/") {
-    answer(fd, request, "200 OK", R"(0{"sid":"stand-in","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000})");
+    answer(fd, request, "200 OK",
+           R"(0{"sid":"stand-in","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000})");
   } else {
     answer(fd, request, "200 OK", variable("SERVICE", "stand-in") + " ok\n");
   }
@@ -168,7 +170,8 @@ int listen_on(int type, int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || (type == SOCK_STREAM && ::listen(fd, 512) != 0)) {
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      (type == SOCK_STREAM && ::listen(fd, 512) != 0)) {
     std::perror(("port " + std::to_string(port)).c_str());
     std::exit(1);
   }
@@ -181,7 +184,8 @@ void echo_datagrams(int port) {
     char buffer[2048];
     sockaddr_in from{};
     socklen_t length = sizeof from;
-    for (ssize_t got = 0; (got = ::recvfrom(fd, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &length)) >= 0;)
+    for (ssize_t got = 0;
+         (got = ::recvfrom(fd, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &length)) >= 0;)
       ::sendto(fd, buffer, static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), length);
   }).detach();
 }

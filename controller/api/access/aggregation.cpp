@@ -45,7 +45,8 @@ Task<> Aggregation::write_stale(std::shared_ptr<State> state) {
     Warnings warnings;
     try {
       co_await verbs::update(state->plane, target, Body{std::move(object), {}}, query, warnings);
-    } catch (const Error& error) {  // somebody else wrote it just now, or the disk is full: its next change brings us back
+    } catch (
+        const Error& error) {  // somebody else wrote it just now, or the disk is full: its next change brings us back
       kLog.warn("a ClusterRole's gathered rules could not be written", {{"role", name}, {"error", error.message()}});
     }
   }

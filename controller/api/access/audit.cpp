@@ -27,7 +27,8 @@ json::Object user_of(const User& user) {
 }
 
 std::string digest_of(const object::Object& object, const Secret& key) {
-  if (object.key().resource.qualified() == "secrets") return "hmac-sha256:" + hmac_sha256_hex(key.reveal(), object.bytes());
+  if (object.key().resource.qualified() == "secrets")
+    return "hmac-sha256:" + hmac_sha256_hex(key.reveal(), object.bytes());
   return "sha256:" + sha256_hex(object.bytes());
 }
 
@@ -64,7 +65,8 @@ json::Value line_of(const AuditRecord& record, const Secret& key) {
   }
   json::Object notes{
       {"authorization.k8s.io/decision", record.code == 403 || record.code == 401 ? "forbid" : "allow"},
-      {"gantry.dev/latency", std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(record.took).count()) + "us"}};
+      {"gantry.dev/latency",
+       std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(record.took).count()) + "us"}};
   if (record.before) notes.set("gantry.dev/before", digest_of(*record.before, key));
   if (record.after) notes.set("gantry.dev/after", digest_of(*record.after, key));
   event.set("annotations", std::move(notes));

@@ -1,5 +1,5 @@
-// The roles that are always there. As kube-apiserver does it: made at start, and what was taken out of them is put back;
-// what was added stays. With `rbac.authorization.kubernetes.io/autoupdate: "false"` on it, one is left as it is.
+// The roles that are always there. As kube-apiserver does it: made at start, and what was taken out of them is put
+// back; what was added stays. With `rbac.authorization.kubernetes.io/autoupdate: "false"` on it, one is left as it is.
 #pragma once
 
 #include "controller/api/verbs/verbs.hpp"

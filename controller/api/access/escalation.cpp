@@ -11,17 +11,13 @@ std::string who(const User& user) {
   return out + "])";
 }
 
-std::string text_at(const json::Value& object, std::string_view field) {
-  const json::Value* metadata = object.find("metadata");
-  return metadata ? metadata->string_or(field) : std::string();
-}
-
 Error refusal(const Review& review, const std::string& why) {
-  return forbidden(review.kind.resource, text_at(review.object, "name"), why);
+  return forbidden(review.kind.resource, review.object.text_at({"metadata", "name"}), why);
 }
 
 void require_held(const Policy& policy, const Review& review, const Rules& wanted) {
-  const Rules missing = not_covered(policy.held(*review.user, text_at(review.object, "namespace")), wanted);
+  const Rules missing =
+      not_covered(policy.held(*review.user, review.object.text_at({"metadata", "namespace"})), wanted);
   if (missing.empty()) return;
   std::string why = who(*review.user) + " is attempting to grant RBAC permissions not currently held:";
   for (const auto& rule : missing) why += "\n" + to_text(rule);
@@ -43,7 +39,8 @@ bool only_lets_go(const Review& review) {
 
 void check_role(const Policy& policy, const Review& review) {
   if (only_lets_go(review)) return;
-  const std::string ns = text_at(review.object, "namespace"), name = text_at(review.object, "name");
+  const std::string ns = review.object.text_at({"metadata", "namespace"}),
+                    name = review.object.text_at({"metadata", "name"});
   if (policy.allow(*review.user, {"escalate", review.kind.group, review.kind.plural, {}, ns, name, {}})) return;
   if (review.object.find("aggregationRule") || (review.old && review.old->find("aggregationRule"))) {
     // What it will gather nobody can know yet.
@@ -56,7 +53,7 @@ void check_role(const Policy& policy, const Review& review) {
 
 void check_binding(const Policy& policy, const Review& review) {
   if (only_lets_go(review)) return;
-  const std::string ns = text_at(review.object, "namespace");
+  const std::string ns = review.object.text_at({"metadata", "namespace"});
   const RoleRef role = read_role_ref(review.object, ns);
   const std::string_view plural = role.cluster ? "clusterroles" : "roles";
   if (policy.allow(*review.user, {"bind", review.kind.group, plural, {}, ns, role.name, {}})) return;

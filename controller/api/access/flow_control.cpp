@@ -35,7 +35,8 @@ FlowControl::FlowControl(Reactor& front, Limits limits)
       waiting_{metrics::gauge("gantry_api_flow_waiting", "Requests that wait for their turn.", {{"kind", kNames[0]}}),
                metrics::gauge("gantry_api_flow_waiting", "Requests that wait for their turn.", {{"kind", kNames[1]}})},
       refused_{metrics::counter("gantry_api_flow_refused_total", "Requests refused with 429.", {{"kind", kNames[0]}}),
-               metrics::counter("gantry_api_flow_refused_total", "Requests refused with 429.", {{"kind", kNames[1]}})} {}
+               metrics::counter("gantry_api_flow_refused_total", "Requests refused with 429.", {{"kind", kNames[1]}})} {
+}
 
 FlowControl::~FlowControl() { *self_ = nullptr; }
 

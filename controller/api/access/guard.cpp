@@ -18,7 +18,8 @@ Guard::Guard(Api& api, Blocking& blocking, GuardOptions options)
   refuse_escalation(api, policy_);
   for (const auto& resource : {rbac().cluster_roles, rbac().cluster_role_bindings}) {
     api.plane().admission->add_removal_check(resource, [resource](const std::string& name) {
-      return is_default_role({resource, {}, name}) ? "it is one of those that are always there, and may not be deleted" : "";
+      return is_default_role({resource, {}, name}) ? "it is one of those that are always there, and may not be deleted"
+                                                   : "";
     });
   }
   refuse_beyond(api, options.quotas);

@@ -17,11 +17,11 @@ class Permission {
   void require(std::string_view group, std::string_view resource, std::string_view subresource, std::string_view ns,
                std::string_view name) const {
     if (authorizer_.allow(user_, {"impersonate", group, resource, subresource, ns, name, {}})) return;
-    throw forbidden(object::Resource::of(group, resource), name,
-                    "User " + object::quoted(user_.name) + " cannot impersonate resource " + object::quoted(resource) +
-                        " in API group " + object::quoted(group) +
-                        (ns.empty() ? std::string(" at the cluster scope")
-                                    : " in the namespace " + object::quoted(ns)));
+    throw forbidden(
+        object::Resource::of(group, resource), name,
+        "User " + object::quoted(user_.name) + " cannot impersonate resource " + object::quoted(resource) +
+            " in API group " + object::quoted(group) +
+            (ns.empty() ? std::string(" at the cluster scope") : " in the namespace " + object::quoted(ns)));
   }
 
  private:
@@ -32,8 +32,8 @@ class Permission {
 }  // namespace
 
 std::optional<User> impersonated(const HttpRequest& request, const User& user, const Authorizer& authorizer) {
-  const bool any = std::ranges::any_of(
-      request.headers, [](const auto& header) { return header.first.starts_with("impersonate-"); });
+  const bool any =
+      std::ranges::any_of(request.headers, [](const auto& header) { return header.first.starts_with("impersonate-"); });
   if (!any) return std::nullopt;
   const std::string* name = request.header("impersonate-user");
   if (!name || name->empty())

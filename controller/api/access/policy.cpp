@@ -111,7 +111,8 @@ json::Value Policy::rules(const User& user, std::string_view ns) const {
   for (const auto& rules : held(user, ns)) {
     for (const auto& rule : *rules) (rule.paths.empty() ? resources : paths).emplace_back(to_json(rule));
   }
-  return json::Object{{"incomplete", false}, {"nonResourceRules", std::move(paths)}, {"resourceRules", std::move(resources)}};
+  return json::Object{
+      {"incomplete", false}, {"nonResourceRules", std::move(paths)}, {"resourceRules", std::move(resources)}};
 }
 
 RulesPtr Policy::rules_of(const RoleRef& role) const {

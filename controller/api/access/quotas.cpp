@@ -48,10 +48,12 @@ class Census {
 
 object::Resource served_as(Api& api, const std::string& qualified) {
   const auto dot = qualified.find('.');
-  const auto resource = object::Resource::of(dot == std::string::npos ? std::string_view() : std::string_view(qualified).substr(dot + 1),
-                                             std::string_view(qualified).substr(0, dot));
+  const auto resource =
+      object::Resource::of(dot == std::string::npos ? std::string_view() : std::string_view(qualified).substr(dot + 1),
+                           std::string_view(qualified).substr(0, dot));
   if (!api.plane().catalogue.find(resource))
-    throw Error(ErrorCode::Invalid, "quota: no resource " + qualified + " is served; such as apps.gantry.dev or secrets");
+    throw Error(ErrorCode::Invalid,
+                "quota: no resource " + qualified + " is served; such as apps.gantry.dev or secrets");
   return resource;
 }
 
@@ -63,7 +65,8 @@ std::pair<std::string, std::size_t> parse_quota(const std::string& text) {
   const char* const end = text.data() + text.size();
   const bool good = equals != std::string::npos && equals > 0 && equals + 1 < text.size() &&
                     std::from_chars(text.data() + equals + 1, end, max).ptr == end;
-  if (!good) throw Error(ErrorCode::Invalid, "quota \"" + text + "\": expected RESOURCE=N, such as apps.gantry.dev=100");
+  if (!good)
+    throw Error(ErrorCode::Invalid, "quota \"" + text + "\": expected RESOURCE=N, such as apps.gantry.dev=100");
   return {text.substr(0, equals), max};
 }
 

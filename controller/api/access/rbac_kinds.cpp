@@ -19,8 +19,8 @@ void check_rule(const json::Value& rule, const std::string& at, bool namespaced,
   if (!empty_list(rule, "nonResourceURLs")) {
     const json::Value& paths = *rule.find("nonResourceURLs");
     if (namespaced) {
-      causes.push_back(object::invalid(at + ".nonResourceURLs", paths,
-                                       "namespaced rules cannot apply to non-resource URLs"));
+      causes.push_back(
+          object::invalid(at + ".nonResourceURLs", paths, "namespaced rules cannot apply to non-resource URLs"));
     }
     if (!empty_list(rule, "apiGroups") || !empty_list(rule, "resources") || !empty_list(rule, "resourceNames")) {
       causes.push_back(object::invalid(at + ".nonResourceURLs", paths,
@@ -57,8 +57,7 @@ void check_subject(const json::Value& subject, const std::string& at, bool names
     if (!group.empty()) causes.push_back(object::not_supported(at + ".apiGroup", group, kNone));
     if (const std::string problem = object::subdomain_problem(name); !name.empty() && !problem.empty())
       causes.push_back(object::invalid(at + ".name", name, problem));
-    if (!namespaced && subject.string_or("namespace").empty())
-      causes.push_back(object::required(at + ".namespace"));
+    if (!namespaced && subject.string_or("namespace").empty()) causes.push_back(object::required(at + ".namespace"));
   } else if (kind == "User" || kind == "Group") {
     static const std::vector<std::string> kOurs{std::string(kGroup)};
     if (group != kGroup) causes.push_back(object::not_supported(at + ".apiGroup", group, kOurs));

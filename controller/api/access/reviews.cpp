@@ -106,9 +106,8 @@ json::Value review_token(json::Value review, const Identities* identities) {
   const auto verified = identities ? identities->review(token, texts(spec->find("audiences"))) : std::nullopt;
   json::Object status;
   if (verified) {
-    status = json::Object{{"audiences", to_array(verified->audiences)},
-                          {"authenticated", true},
-                          {"user", user_info(verified->user)}};
+    status = json::Object{
+        {"audiences", to_array(verified->audiences)}, {"authenticated", true}, {"user", user_info(verified->user)}};
   } else {
     // As for a request that shows it: not why.
     status = json::Object{{"authenticated", false}, {"error", "the token is not valid here"}, {"user", json::Object()}};

@@ -59,9 +59,8 @@ bool holds(const Rule& rule, const Atom& atom) {
     return std::ranges::any_of(rule.paths, [&](const auto& pattern) { return covers_path(pattern, atom.path); });
   }
   if (!has_or_all(rule.groups, atom.group)) return false;
-  const bool resource = std::ranges::any_of(rule.resources, [&](const auto& pattern) {
-    return covers_resource(pattern, atom.resource, atom.subresource);
-  });
+  const bool resource = std::ranges::any_of(
+      rule.resources, [&](const auto& pattern) { return covers_resource(pattern, atom.resource, atom.subresource); });
   if (!resource) return false;
   return rule.names.empty() || (!atom.any_name && has(rule.names, atom.name));
 }
@@ -109,9 +108,8 @@ bool Rule::could_allow(const Access& access) const {
   if (access.resource.empty())
     return std::ranges::any_of(paths, [&](const auto& pattern) { return covers_path(pattern, access.path); });
   if (!has_or_all(groups, access.group)) return false;
-  return std::ranges::any_of(resources, [&](const auto& pattern) {
-    return covers_resource(pattern, access.resource, access.subresource);
-  });
+  return std::ranges::any_of(
+      resources, [&](const auto& pattern) { return covers_resource(pattern, access.resource, access.subresource); });
 }
 
 bool Rule::allows(const Access& access) const {

@@ -24,9 +24,7 @@ const object::Resource& secrets() {
   return resource;
 }
 
-std::int64_t to_seconds(WallTime time) {
-  return std::chrono::duration_cast<seconds>(time.time_since_epoch()).count();
-}
+std::int64_t to_seconds(WallTime time) { return std::chrono::duration_cast<seconds>(time.time_since_epoch()).count(); }
 
 std::vector<std::string> texts(const json::Value* list) {
   std::vector<std::string> out;
@@ -39,31 +37,20 @@ std::vector<std::string> texts(const json::Value* list) {
   return out;
 }
 
-std::string text_at(const json::Value& value, std::initializer_list<std::string_view> path) {
-  const json::Value* found = value.at(path);
-  return found && found->is_string() ? found->as_string() : std::string();
-}
-
 }  // namespace
 
 ServiceAccountTokens::Issued ServiceAccountTokens::issue(const object::Object& account, const Order& order) const {
   const WallTime now = plane_.front.clock().wall();
   const auto& [resource, ns, name] = account.key();
-  json::Object about{{"namespace", ns},
-                     {"serviceaccount", json::Object{{"name", name}, {"uid", account.meta().uid}}}};
-  if (order.bound_to)
-    about.set("secret", json::Object{{"name", order.bound_to->name}, {"uid", order.bound_to->uid}});
+  json::Object about{{"namespace", ns}, {"serviceaccount", json::Object{{"name", name}, {"uid", account.meta().uid}}}};
+  if (order.bound_to) about.set("secret", json::Object{{"name", order.bound_to->name}, {"uid", order.bound_to->uid}});
   json::Array audiences(order.audiences.begin(), order.audiences.end());
   if (audiences.empty()) audiences.emplace_back(kIssuer);
   const WallTime expires = WallTime(seconds(to_seconds(now))) + order.life;
-  const json::Object claims{{"aud", std::move(audiences)},
-                            {"exp", to_seconds(expires)},
-                            {"iat", to_seconds(now)},
-                            {"iss", kIssuer},
-                            {"jti", plane_.random.uuid()},
-                            {"kubernetes.io", std::move(about)},
-                            {"nbf", to_seconds(now)},
-                            {"sub", service_account_user(ns, name)}};
+  const json::Object claims{{"aud", std::move(audiences)}, {"exp", to_seconds(expires)},
+                            {"iat", to_seconds(now)},      {"iss", kIssuer},
+                            {"jti", plane_.random.uuid()}, {"kubernetes.io", std::move(about)},
+                            {"nbf", to_seconds(now)},      {"sub", service_account_user(ns, name)}};
   return {key_.sign(claims), expires};
 }
 
@@ -87,12 +74,12 @@ std::optional<ServiceAccountTokens::Verified> ServiceAccountTokens::verify(
 
   const json::Value* about = claims->find("kubernetes.io");
   if (!about) return std::nullopt;
-  const std::string ns = about->string_or("namespace"), name = text_at(*about, {"serviceaccount", "name"}),
-                    uid = text_at(*about, {"serviceaccount", "uid"});
+  const std::string ns = about->string_or("namespace"), name = about->text_at({"serviceaccount", "name"}),
+                    uid = about->text_at({"serviceaccount", "uid"});
   if (claims->string_or("sub") != service_account_user(ns, name) || !exists({accounts(), ns, name}, uid))
     return std::nullopt;
   if (about->find("secret") &&
-      !exists({secrets(), ns, text_at(*about, {"secret", "name"})}, text_at(*about, {"secret", "uid"})))
+      !exists({secrets(), ns, about->text_at({"secret", "name"})}, about->text_at({"secret", "uid"})))
     return std::nullopt;
   verified.user = {service_account_user(ns, name),
                    uid,
@@ -125,13 +112,12 @@ class TokenRequests final : public Subresource {
                       {"expirationSeconds", std::chrono::duration_cast<seconds>(order.life).count()}};
     if (const json::Value* bound = spec.find("boundObjectRef")) said.set("boundObjectRef", *bound);
     co_return json_response(
-        201, json::Value(json::Object{
-                 {"apiVersion", "authentication.k8s.io/v1"},
-                 {"kind", "TokenRequest"},
-                 {"metadata", std::move(metadata)},
-                 {"spec", std::move(said)},
-                 {"status", json::Object{{"expirationTimestamp", format_time(issued.expires)},
-                                         {"token", issued.token}}}}));
+        201, json::Value(json::Object{{"apiVersion", "authentication.k8s.io/v1"},
+                                      {"kind", "TokenRequest"},
+                                      {"metadata", std::move(metadata)},
+                                      {"spec", std::move(said)},
+                                      {"status", json::Object{{"expirationTimestamp", format_time(issued.expires)},
+                                                              {"token", issued.token}}}}));
   }
 
  private:

@@ -11,8 +11,8 @@ const log::Logger kLog("certificate");
 constexpr Duration kInterval = std::chrono::minutes(1);
 
 void tell_end(const tls::Context::Server& served) {
-  static const auto gauge = metrics::gauge("gantry_http_certificate_end_timestamp_seconds",
-                                           "When the serving certificate in use ends.");
+  static const auto gauge =
+      metrics::gauge("gantry_http_certificate_end_timestamp_seconds", "When the serving certificate in use ends.");
   gauge.set(std::chrono::duration<double>(pki::life_of(served.certificate).until.time_since_epoch()).count());
 }
 

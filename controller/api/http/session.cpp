@@ -221,8 +221,8 @@ bool Session::use_input(std::string_view fresh) {
   admitted_ = true;
   if (!body_fits()) {
     refuse(413, "body_too_large",
-           Error(ErrorCode::TooLarge, "the request body is larger than " +
-                                          std::to_string(core_->options.limits.body_bytes) + " bytes"));
+           Error(ErrorCode::TooLarge,
+                 "the request body is larger than " + std::to_string(core_->options.limits.body_bytes) + " bytes"));
     return true;
   }
   return reader_.state() == RequestReader::State::Done;

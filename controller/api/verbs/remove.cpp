@@ -101,10 +101,16 @@ Task<std::optional<Written>> remove_once(Plane& plane, const Target& target, con
   const store::WriteOptions options{query.preconditions.fence};
   try {
     if (now)
-      co_return Written{co_await plane.store.remove(target.key(), expected, std::move(encoded), options), false, true,
-                        {}, current.live};
-    co_return Written{co_await plane.store.update(target.key(), expected, std::move(encoded), options), false, false,
-                      {}, current.live};
+      co_return Written{co_await plane.store.remove(target.key(), expected, std::move(encoded), options),
+                        false,
+                        true,
+                        {},
+                        current.live};
+    co_return Written{co_await plane.store.update(target.key(), expected, std::move(encoded), options),
+                      false,
+                      false,
+                      {},
+                      current.live};
   } catch (const Error& error) {
     if (!lost_race(target, error)) throw;
   }

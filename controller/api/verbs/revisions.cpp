@@ -1,7 +1,7 @@
 #include "controller/api/verbs/revisions.hpp"
 
-#include "controller/base/base64.hpp"
 #include "controller/api/status.hpp"
+#include "controller/base/base64.hpp"
 
 namespace gantry::api::verbs {
 namespace {

@@ -211,10 +211,16 @@ Task<std::optional<Written>> rewrite(Plane& plane, const Target& target, const W
   const Revision expected = current.live->revision();
   try {
     if (done)
-      co_return Written{co_await plane.store.remove(target.key(), expected, std::move(encoded), {query.fence}), false,
-                        true, {}, current.live};
-    co_return Written{co_await plane.store.update(target.key(), expected, std::move(encoded), {query.fence}), false,
-                      false, {}, current.live};
+      co_return Written{co_await plane.store.remove(target.key(), expected, std::move(encoded), {query.fence}),
+                        false,
+                        true,
+                        {},
+                        current.live};
+    co_return Written{co_await plane.store.update(target.key(), expected, std::move(encoded), {query.fence}),
+                      false,
+                      false,
+                      {},
+                      current.live};
   } catch (const Error& error) {
     if (!lost_race(target, error)) throw;
   }
