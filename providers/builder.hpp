@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -61,6 +62,8 @@ struct BuildState {
   WallTime began{};
   WallTime ended{};
   std::optional<Duration> retry_in;  // Failed: when it is Absent again
+  // Done: those of its Servers that do not have it, and why. Nobody else waits for them.
+  std::map<std::string, std::string> without{};
 };
 
 // What Apps and their Releases may still ask for.

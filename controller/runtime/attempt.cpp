@@ -157,7 +157,15 @@ Task<bool> Attempt::act_until_done() {
     if (!refresh()) co_return false;
     // A change is not believed until it has been seen.
     co_await look();
-    const bool again = !plan_.actions.empty() && same_step(plan_.actions.front(), action);
+    const auto planned_again = [&] { return !plan_.actions.empty() && same_step(plan_.actions.front(), action); };
+    bool again = planned_again();
+    if (again) {
+      // What the step wrote to the object itself may not have come round yet: it is read before it is done once more.
+      if (const object::ObjectPtr now = co_await context_.client.find(subject_.key())) context_.informers.learn(now);
+      if (!refresh()) co_return false;
+      co_await look();
+      again = planned_again();
+    }
     repeats = again ? repeats + 1 : 0;
     if (repeats == kRepeatsMax) {
       throw Error(ErrorCode::Unavailable, std::string(to_string(action.verb)) + " " + action.type + " " +

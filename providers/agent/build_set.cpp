@@ -2,14 +2,16 @@
 
 #include <algorithm>
 
-#include "controller/base/parallel.hpp"
 #include "providers/build/begun.hpp"
 #include "providers/build/retry.hpp"
 
 namespace gantry::providers::agent {
 namespace {
 
-constexpr std::size_t kAtOnce = 4;  // Servers that build or load at the same time
+constexpr std::size_t kAtOnce = 8;  // Servers that code or an image is sent to at the same time
+// How long the others may take at least once the first has it. Whoever takes longer than that, and longer than twice
+// the first, is left to catch up.
+constexpr Duration kPatience = std::chrono::seconds(30);
 constexpr Duration kClose = std::chrono::seconds(3);
 constexpr Duration kLook = std::chrono::seconds(1);
 constexpr Duration kBelieved = std::chrono::seconds(60);  // afterwards each Server is asked again whether it has it
@@ -59,16 +61,25 @@ void BuildSet::tell(const std::string& owner_uid) {
   for (const auto& listener : listeners_) listener(owner_uid);
 }
 
-// What failed because the Server was away.
+// What failed because the Server was away, or was done without it.
 void BuildSet::retry_on(const std::string& server) {
   const auto contact = hosts_.contact(server);
   if (!contact || !contact->connected) return;
-  for (const auto& [id, job] : jobs_) {
-    if (job->state.phase != BuildState::Phase::Failed || !job->retry.passing()) continue;
+  std::vector<std::string> owners;
+  for (auto at = jobs_.begin(); at != jobs_.end();) {
+    const JobPtr job = at->second;
+    const auto entry = at++;
     if (std::ranges::find(job->servers, server) == job->servers.end()) continue;
-    job->retry.at_once(reactor_.now());
-    tell(job->owner_uid);
+    if (job->state.phase == BuildState::Phase::Done && job->state.without.contains(server)) {
+      jobs_.erase(entry);
+    } else if (job->state.phase == BuildState::Phase::Failed && job->retry.passing()) {
+      job->retry.at_once(reactor_.now());
+    } else {
+      continue;
+    }
+    owners.push_back(job->owner_uid);
   }
+  for (const auto& owner : owners) tell(owner);
 }
 
 Task<BuildState> BuildSet::look(BuildSpec spec) {
@@ -129,22 +140,77 @@ Task<> BuildSet::work(JobPtr job, BuildSpec spec, Gate::Pass) {
 }
 
 Task<> BuildSet::make(JobPtr job, BuildSpec spec) {
-  const auto on_each = [&](std::function<Task<>(std::size_t)> call) {
-    return for_each_at_most(reactor_, kAtOnce, spec.servers.size(), std::move(call));
-  };
-  if (spec.kind == BuildSpec::Kind::Pull)
-    co_return co_await on_each([this, job, spec](std::size_t i) { return pull(job, spec, spec.servers[i]); });
+  if (spec.kind == BuildSpec::Kind::Pull)  // each gets it from the registry, and nothing passes through here
+    co_return co_await on_each(job, spec.servers.size(),
+                               [this, job, spec](std::string server) { return pull(job, spec, std::move(server)); });
   if (spec.kind == BuildSpec::Kind::Folder)
-    co_return co_await on_each([this, job, spec](std::size_t i) { return build_there(job, spec, spec.servers[i]); });
+    co_return co_await on_each(
+        job, kAtOnce, [this, job, spec](std::string server) { return build_there(job, spec, std::move(server)); });
   std::string from;  // empty: this machine
   if (co_await here_.builds_images()) {
     co_await build_here(job, spec);
   } else {
-    from = spec.servers.front();
-    co_await build_there(job, spec, from);
+    from = co_await build_on_one(job, spec);
   }
   const std::string image = built_image(spec.owner_namespace, spec.owner_name, job->state.key);
-  co_await on_each([this, job, spec, image, from](std::size_t i) { return carry(job, image, from, spec.servers[i]); });
+  co_await on_each(job, kAtOnce,
+                   [this, job, image, from](std::string server) { return carry(job, image, from, std::move(server)); });
+}
+
+struct BuildSet::Round {
+  std::function<Task<>(std::string)> call;
+  std::size_t next = 0;
+  std::map<std::string, std::optional<Error>> ended;  // by Server: absent, it has it
+  std::optional<Instant> first;                       // when the first had it
+  bool stop = false;                                  // no other is begun
+  bool left = false;                                  // nobody waits any more
+};
+
+// For each Server of the job. When some have it, those that have failed or are not done in time do without; when none
+// has, the first failure is thrown.
+Task<> BuildSet::on_each(JobPtr job, std::size_t at_once, std::function<Task<>(std::string)> call) {
+  const auto round = std::make_shared<Round>();
+  round->call = std::move(call);
+  const Instant began = reactor_.now();
+  for (std::size_t i = 0; i < std::min(at_once, job->servers.size()); ++i)
+    reactor_.spawn(do_next(job, round, gate_.enter()));
+  while (round->ended.size() < job->servers.size() && !round->stop) {
+    if (round->first && reactor_.now() >= *round->first + std::max<Duration>(kPatience, *round->first - began)) break;
+    co_await wait(job);
+  }
+  round->left = true;
+  std::optional<Error> failure;
+  for (const auto& server : job->servers) {
+    const auto ended = round->ended.find(server);
+    if (ended == round->ended.end()) {
+      job->state.without[server] = "it is not done yet";
+    } else if (ended->second) {
+      job->state.without[server] = log::redacted(ended->second->message());
+      if (!failure) failure = ended->second;
+    }
+  }
+  if (!round->first && failure) throw *failure;
+}
+
+Task<> BuildSet::do_next(JobPtr job, std::shared_ptr<Round> round, Gate::Pass) {
+  while (round->next < job->servers.size() && !round->stop && !job->cancelled && !closing_) {
+    const std::string server = job->servers[round->next++];
+    std::optional<Error> failure;
+    try {
+      co_await round->call(server);
+    } catch (const Error& error) {
+      failure = error;
+    }
+    if (!failure && !round->first) round->first = reactor_.now();
+    // What cannot be built on one will hardly be on another.
+    if (failure && !failure->retryable() && !round->first) round->stop = true;
+    if (failure && failure->code() != ErrorCode::Cancelled)
+      log_.warn("a Server does without what was made for it",
+                {{"server", server}, {"key", job->state.key.substr(0, 12)}, {"error", failure->message()}});
+    if (round->left && !failure) job->state.without.erase(server);
+    round->ended.emplace(server, std::move(failure));
+    changed_.notify_all();
+  }
 }
 
 Task<> BuildSet::wait(JobPtr job) {
@@ -153,11 +219,35 @@ Task<> BuildSet::wait(JobPtr job) {
   if (job->cancelled) throw Error(ErrorCode::Cancelled, "it is not needed any more");
 }
 
+// A tag may move while it is being pulled. What the first Server got is what all run: whoever got another gets that one
+// too, by its digest.
 Task<> BuildSet::pull(JobPtr job, BuildSpec spec, std::string server) {
   const auto host = hosts_.agent_of(server);
-  std::string digest = co_await host->ensure_image(spec.reference);
-  // One digest for all: the first Server's.
-  if (server == spec.servers.front()) job->state.image = std::move(digest);
+  const std::string digest = co_await host->ensure_image(spec.reference);
+  if (digest.find("sha256:") == std::string::npos)
+    throw Error(ErrorCode::Unavailable, "Server " + server + " does not say what it pulled");
+  if (job->state.image.empty()) job->state.image = digest;
+  if (digest == job->state.image) co_return;
+  log_.info("a tag has moved while it was pulled",
+            {{"image", spec.reference}, {"server", server}, {"has", digest}, {"wanted", job->state.image}});
+  const std::string got = co_await host->ensure_image(job->state.image);
+  if (got != job->state.image)
+    throw Error(ErrorCode::Unavailable, "Server " + server + " was asked for " + job->state.image + ", and has " + got);
+}
+
+// On the first that can: one that does not answer is no reason to have none.
+Task<std::string> BuildSet::build_on_one(JobPtr job, BuildSpec spec) {
+  std::optional<Error> failure;
+  for (const auto& server : spec.servers) {
+    try {
+      co_await build_there(job, spec, server);
+      co_return server;
+    } catch (const Error& error) {
+      if (!error.retryable() || error.code() == ErrorCode::Cancelled) throw;
+      if (!failure) failure = error;
+    }
+  }
+  throw *failure;
 }
 
 Task<> BuildSet::build_here(JobPtr job, BuildSpec spec) {

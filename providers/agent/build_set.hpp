@@ -1,8 +1,8 @@
 // Builds for this machine and for Servers, as one Builder. What is to run on Servers (BuildSpec::servers) is Done when
-// each of them has it:
+// each of them has it, or some have and the others have failed or are not done in time (BuildState::without):
 //   an image is built once (here, or on the first of them where Docker is not here) and carried to the others;
 //   a folder is built on each, from code that is sent there, with that host's own cache;
-//   an image of a registry is pulled by each.
+//   an image of a registry is pulled by each, and all have the same, also when its tag moves meanwhile.
 // What an agent has done stays done there, so after a crash of ours the same is asked for again and costs a look.
 #pragma once
 
@@ -38,10 +38,14 @@ class BuildSet final : public Builder {
 
  private:
   struct Job;
+  struct Round;  // one step of a job, on all its Servers at once
   using JobPtr = std::shared_ptr<Job>;
 
   Task<> work(JobPtr job, BuildSpec spec, Gate::Pass pass);
   Task<> make(JobPtr job, BuildSpec spec);
+  Task<> on_each(JobPtr job, std::size_t at_once, std::function<Task<>(std::string server)> call);
+  Task<> do_next(JobPtr job, std::shared_ptr<Round> round, Gate::Pass pass);
+  Task<std::string> build_on_one(JobPtr job, BuildSpec spec);
   Task<> pull(JobPtr job, BuildSpec spec, std::string server);
   Task<> build_here(JobPtr job, BuildSpec spec);
   Task<> build_there(JobPtr job, BuildSpec spec, std::string server);

@@ -1,6 +1,13 @@
 #include "providers/agent/host_set.hpp"
 
+#include "controller/base/signal.hpp"
+
 namespace gantry::providers::agent {
+namespace {
+
+constexpr Duration kMeasureWait = std::chrono::seconds(2);
+
+}  // namespace
 
 HostSet::HostSet(Reactor& reactor, Blocking& blocking, Random& random, WorkloadHost& here, LocalProbe probe,
                  RemoteHost::Options options)
@@ -172,11 +179,30 @@ void HostSet::must_know(const std::string& server) const {
   if (!server.empty()) get(server)->must_know(server);
 }
 
+// All at once, and only those where it has something. One that has not answered in time is not measured this time.
 Task<std::vector<InstanceUsage>> HostSet::usage(std::string owner_uid) {
-  auto all = co_await here_.usage(owner_uid);
-  for (const auto& [server, remote] : std::map(remotes_)) {
-    for (auto& one : co_await remote->usage(owner_uid)) all.push_back(std::move(one));
+  struct Round {
+    explicit Round(Reactor& reactor) : changed(reactor) {}
+    std::vector<InstanceUsage> all;
+    std::size_t open = 0;
+    Signal changed;
+  };
+  const auto round = std::make_shared<Round>(reactor_);
+  const auto ask = [](std::shared_ptr<Round> asked, RemotePtr remote, std::string owner) -> Task<> {
+    auto answer = co_await remote->usage(std::move(owner));
+    asked->all.insert(asked->all.end(), answer.begin(), answer.end());
+    --asked->open;
+    asked->changed.notify_all();
+  };
+  for (const auto& [server, remote] : remotes_) {
+    if (!remote->holds(owner_uid)) continue;
+    ++round->open;
+    reactor_.spawn(ask(round, remote, owner_uid));
   }
+  auto all = co_await here_.usage(owner_uid);
+  const Instant limit = reactor_.now() + kMeasureWait;
+  while (round->open > 0 && co_await round->changed.wait_until(limit)) continue;
+  all.insert(all.end(), round->all.begin(), round->all.end());
   co_return all;
 }
 

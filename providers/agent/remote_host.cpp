@@ -332,6 +332,10 @@ Task<ProbeResult> RemoteHost::probe(ProbeSpec spec) {
   co_return ProbeResult{.message = problem, .asked = false};
 }
 
+bool RemoteHost::holds(const std::string& owner_uid) const {
+  return std::ranges::any_of(held_, [&](const auto& one) { return one.second.instance.owner_uid == owner_uid; });
+}
+
 Task<std::vector<Instance>> RemoteHost::list(std::string owner_uid) {
   std::vector<Instance> found;
   for (const auto& [id, held] : held_) {
@@ -423,6 +427,7 @@ Task<std::string> RemoteHost::log_tail(std::string id, std::size_t lines) {
 
 Task<std::vector<InstanceUsage>> RemoteHost::usage(std::string owner_uid) {
   std::vector<InstanceUsage> all;
+  const auto self = shared_from_this();
   try {
     must_be_connected();
     const json::Value answer = co_await call("GET", "/stats?owner=" + percent_encode(owner_uid), options_.call);

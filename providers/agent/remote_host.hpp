@@ -94,6 +94,8 @@ class RemoteHost final : public WorkloadHost, public ImageCarrier, public std::e
   void on_change(OnChange callback) override { listeners_.push_back(std::move(callback)); }
 
   bool knows(const std::string& id) const { return held_.contains(id); }
+  // An instance of that App, or build, is there.
+  bool holds(const std::string& owner_uid) const;
 
  private:
   struct Held {

@@ -15,8 +15,6 @@ const object::Resource& releases_resource() {
   return resource;
 }
 
-constexpr Duration kHostPause = std::chrono::seconds(1);
-
 // What was made of the source, and is found again by.
 void set_artifact(const SourceSeen& work, json::Object& spec) {
   if (!work.builds) return;
@@ -42,7 +40,9 @@ json::Object owned_metadata(const runtime::Subject& subject, const std::string& 
 Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& what, const runtime::Action& action,
                           runtime::Notes& notes) {
   const auto& seen = static_cast<const AppSeen&>(what);
-  if (action.type == "copy" || action.type == "build" || action.type == "image") {
+  if (action.type == "answer") {
+    act_on_answer(subject, seen, action, notes);
+  } else if (action.type == "copy" || action.type == "build" || action.type == "image") {
     co_await act_on_source(seen, action, notes);
   } else if (action.type == "release" && action.verb == Verb::Create) {
     co_await make_release(subject, seen, action, notes);
@@ -67,7 +67,7 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
   } else if (action.verb == Verb::Create) {
     co_await start_instance(subject, seen, action, notes);
   } else if (action.type == "record") {
-    co_await parts_.host.remove(action.detail.string_or("instance"), true);
+    co_await stop_or_remove(subject, seen, action, Errand::What::Remove);
   } else {
     const std::string id = action.detail.string_or("instance");
     const bool sick = action.reason.starts_with("its health");
@@ -75,7 +75,7 @@ Task<> AppReconciler::act(const runtime::Subject& subject, const runtime::Seen& 
       if (one.instance.id == id && !sick)
         memory_[subject.meta().uid].slots[{one.instance.release, one.instance.slot}].dismissed = id;
     }
-    co_await parts_.host.stop(id);
+    co_await stop_or_remove(subject, seen, action, Errand::What::Stop);
     notes.note({.warning = sick, .reason = "Stopping", .message = action.target + ": " + action.reason});
   }
 }
@@ -215,57 +215,6 @@ providers::InstanceSpec AppReconciler::instance_spec(const runtime::Subject& sub
   }
   spec.stop_grace = std::chrono::seconds(pod_template.int_or("stopGraceSeconds", 10));
   return spec;
-}
-
-Task<> AppReconciler::start_instance(const runtime::Subject& subject, const AppSeen& seen,
-                                     const runtime::Action& action, runtime::Notes& notes) {
-  const int slot = static_cast<int>(action.detail.int_or("slot", 0));
-  const int attempt = static_cast<int>(action.detail.int_or("attempt", 1));
-  auto& memory = memory_[subject.meta().uid].slots[{seen.choice.run->name, slot}];
-  std::optional<Error> failure;
-  try {
-    if (seen.run_environment && !seen.run_environment->missing.empty())
-      throw Error(ErrorCode::NotFound, seen.run_environment->missing.front());
-    const auto started = co_await parts_.host.start(instance_spec(subject, seen, slot, attempt));
-    memory.start_failure.clear();
-    std::string where;
-    for (const auto& port : started.ports) where += " " + port.name + "=" + std::to_string(port.host_port);
-    const bool again = attempt > 1 && !action.detail.bool_or("moves", false);
-    const auto rung = memory.ladder.rung();
-    notes.note({.warning = again,
-                .reason = again ? "Restarted" : "Started",
-                .message = action.target +
-                           (again ? ": " + action.reason +
-                                        (rung == FailureLadder::Rung::Restart ? "; started again"
-                                                                              : "; made anew, with nothing kept")
-                                  : " of release " + seen.choice.run->name) +
-                           (where.empty() ? "" : ", ports" + where)});
-    if (rung == FailureLadder::Rung::Alarm) {
-      notes.note({.warning = true,
-                  .reason = "KeepsFailing",
-                  .message = action.target + " ends again and again; somebody must look at it: gantry logs " +
-                             subject.key().name + " --slot " + std::to_string(slot) + " --previous"});
-    }
-  } catch (const Error& error) {
-    failure = error;
-  }
-  if (!failure) co_return;
-  memory.start_failure = failure->message();
-  if (failure->code() == ErrorCode::Unavailable) {
-    // The host does not answer, and that says nothing about the App. It may have been started all the same: the same
-    // try again, under the same id, so that there are never two.
-    memory.attempt = attempt - 1;
-    memory.retry_at = parts_.reactor.now() + kHostPause;
-    co_return;
-  }
-  // A start that cannot work is one more failed try of this slot, with its back-off: whatever else serves goes on.
-  memory.attempt = attempt;
-  memory.crashes.failed(Duration::zero());
-  memory.ladder.failed(Duration::zero());
-  memory.retry_at = parts_.reactor.now() + std::max<Duration>(memory.crashes.delay(), std::chrono::milliseconds(500));
-  notes.note({.warning = true,
-              .reason = failure->message().find("already in use") != std::string::npos ? "PortInUse" : "StartFailed",
-              .message = action.target + ": " + failure->message()});
 }
 
 }  // namespace gantry::reconcilers::app

@@ -37,13 +37,20 @@ Task<json::Object> AppReconciler::evidence_of(const AppSeen& seen, std::string r
   }
   std::ranges::stable_sort(left, [](const auto& a, const auto& b) { return a.instance.started > b.instance.started; });
   json::Object evidence;
+  std::set<std::string> silent;
   if (!seen.start_failures.empty()) evidence.set("start", seen.start_failures.begin()->second);
   for (const auto& one : left) {
     if (one.instance.state == providers::Instance::State::Exited && !evidence.find("exitCode"))
       evidence.set("exitCode", one.instance.exit_code);
     if (!one.health.message.empty() && !evidence.find("probe")) evidence.set("probe", valid_utf8(one.health.message));
-    if (evidence.find("log")) continue;
-    std::string log = end_of(log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines)));
+    // A Server that does not answer must not keep the release from being told failed.
+    if (evidence.find("log") || one.asked || silent.contains(one.instance.server)) continue;
+    std::string log;
+    try {
+      log = end_of(log::redacted(co_await parts_.host.log_tail(one.instance.id, kEvidenceLines)));
+    } catch (const Error&) {  // tidy: another instance may have more to tell
+      silent.insert(one.instance.server);
+    }
     if (!log.empty()) evidence.set("log", std::move(log));
   }
   co_return evidence;

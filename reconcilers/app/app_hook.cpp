@@ -116,19 +116,21 @@ Task<> AppReconciler::start_hook(const runtime::Subject& subject, const AppSeen&
   spec.command.clear();
   for (const auto& word : seen.hook->release->pod_template.at({"hooks", "preDeploy", "command"})->as_array())
     spec.command.push_back(word.as_string());
-  std::optional<Error> failure;
-  try {
-    co_await parts_.host.start(std::move(spec));
-  } catch (const Error& error) {
-    if (error.retryable()) throw;
-    failure = error;
+  Errand tried;
+  tried.release = seen.hook->release->name;
+  tried.target = action.target;
+  tried.reason = action.reason;
+  co_await start(subject, std::move(tried), std::move(spec), notes);
+}
+
+void AppReconciler::conclude_hook(const runtime::Subject& subject, const Errand& tried, runtime::Notes& notes) {
+  if (!tried.failure) {
+    notes.note({.warning = false, .reason = "HookStarted", .message = tried.target + ": " + tried.reason});
+    return;
   }
-  if (!failure) {
-    notes.note({.warning = false, .reason = "HookStarted", .message = action.target + ": " + action.reason});
-    co_return;
-  }
-  memory_[subject.meta().uid].failed_hooks[seen.hook->release->name] = failure->message();
-  notes.note({.warning = true, .reason = "HookFailed", .message = action.target + ": " + failure->message()});
+  if (tried.failure->retryable()) throw *tried.failure;
+  memory_[subject.meta().uid].failed_hooks[tried.release] = tried.failure->message();
+  notes.note({.warning = true, .reason = "HookFailed", .message = tried.target + ": " + tried.failure->message()});
 }
 
 }  // namespace gantry::reconcilers::app

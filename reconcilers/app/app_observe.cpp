@@ -25,7 +25,9 @@ std::string environment_text(const Environment& environment) {
 }  // namespace
 
 AppReconciler::AppReconciler(Parts parts)
-    : parts_(std::move(parts)), health_(parts_.reactor, parts_.probe, [this](const std::string& uid) { wake(uid); }) {
+    : parts_(std::move(parts)),
+      health_(parts_.reactor, parts_.probe, [this](const std::string& uid) { wake(uid); }),
+      errands_(parts_.reactor, [this](const std::string& uid) { wake(uid); }) {
   const auto changed = [this](const std::string& uid) { wake(uid); };
   parts_.host.on_change(changed);
   parts_.sources.on_change(changed);
@@ -40,6 +42,7 @@ void AppReconciler::wake(const std::string& uid) {
 void AppReconciler::forget(const std::string& uid) {
   memory_.erase(uid);
   health_.keep_only(uid, {});
+  errands_.forget(uid);
 }
 
 Task<runtime::SeenPtr> AppReconciler::observe(const runtime::Subject& subject) {
@@ -99,8 +102,7 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
   auto& memory = memory_[uid];
   memory.key = subject.key();
   recall_failures(subject);
-  for (auto& instance : co_await parts_.host.list(uid)) {
-    SeenInstance one{std::move(instance), {}, {}};
+  for (auto& one : co_await list_instances(subject, seen)) {
     const Instance& it = one.instance;
     if (parse_task_id(it.id)) {
       one.replica.phase = it.state == Instance::State::Exited ? Replica::Phase::Exited
@@ -131,7 +133,8 @@ Task<> AppReconciler::observe_instances(const runtime::Subject& subject, AppSeen
       one.replica.retry_at = slot.retry_at;
     }
     slot.attempt = std::max(slot.attempt, one.replica.attempt);
-    if (it.state != Instance::State::Exited && one.replica.attempt >= slot.attempt) slot.start_failure.clear();
+    const bool runs = it.state != Instance::State::Exited && !one.asked;
+    if (runs && one.replica.attempt >= slot.attempt) slot.start_failure.clear();
     seen.instances.push_back(std::move(one));
   }
   watch_health(subject, seen);
@@ -189,7 +192,7 @@ void AppReconciler::measure_progress(const runtime::Subject& subject, AppSeen& s
 void AppReconciler::watch_health(const runtime::Subject& subject, AppSeen& seen) {
   std::vector<std::string> alive;
   for (auto& one : seen.instances) {
-    if (one.instance.state == Instance::State::Exited) continue;
+    if (one.instance.state == Instance::State::Exited || one.asked) continue;
     alive.push_back(one.instance.id);
     health_.watch(subject.meta().uid, one.instance.id, health_check_of(subject.json, one.instance),
                   seen.routes.leads_to(one.instance.id));

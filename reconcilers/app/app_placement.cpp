@@ -171,6 +171,9 @@ void AppReconciler::place(const runtime::Subject& subject, AppSeen& seen) {
     const bool unseen = view != seen.servers.end() && view->ever_reached && !(left && left->known);
     if (unseen && !alive_in(seen, slot)) memory.first_try[slot] = memory.tries[slot] + kUnseenTries;
   }
+  for (const auto& [slot, server] : placement.assignment) {
+    if (seen.errands.busy.contains(server)) seen.target.busy.insert(slot);
+  }
   seen.target.first_try = memory.first_try;
   if (seen.target.held.empty()) memory.held_since.reset();
   if (!seen.target.held.empty() && !memory.held_since) memory.held_since = seen.now;
@@ -373,6 +376,7 @@ json::Value AppReconciler::placements_of(const runtime::Subject& subject, const 
     int ready = 0;
     json::Array slots{};
     std::string problem{};
+    std::string waits{};  // what it has been asked for and does not answer
   };
   std::vector<std::pair<std::string, Row>> rows;
   const auto row_of = [&](const std::string& server) -> Row& {
@@ -394,6 +398,10 @@ json::Value AppReconciler::placements_of(const runtime::Subject& subject, const 
     ++row.replicas;
     if (one.replica.phase == Replica::Phase::Ready && one.instance.in_doubt.empty()) ++row.ready;
     if (!one.instance.in_doubt.empty()) row.problem = one.instance.in_doubt;
+  }
+  for (const auto& [server, problem] : seen.errands.problems) row_of(server).problem = problem;
+  for (const Errand& errand : seen.errands.all) {
+    if (!errand.answered && seen.now - errand.begun >= Errands::kSlow) row_of(errand.server).waits = errand.waits();
   }
   json::Array list;
   for (auto& [server, row] : rows) {
@@ -418,6 +426,9 @@ json::Value AppReconciler::placements_of(const runtime::Subject& subject, const 
       message = place->problem();
     } else if (!row.problem.empty()) {
       state = "Failed";
+    } else if (!row.waits.empty()) {
+      state = "Waiting";
+      message = row.waits;
     }
     json::Object one{{"server", short_name(server)},
                      {"state", state},

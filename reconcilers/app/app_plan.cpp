@@ -37,6 +37,14 @@ std::string differing_fields(const json::Value& before, const json::Value& after
   return names;
 }
 
+// Why nothing can be asked of the Server now; for people.
+std::string busy_words(const AppSeen& seen, const std::string& server) {
+  const auto errand = std::ranges::find(seen.errands.all, server, &Errand::server);
+  if (errand != seen.errands.all.end()) return errand->waits();
+  const auto problem = seen.errands.problems.find(server);
+  return "Server " + server + ": " + (problem == seen.errands.problems.end() ? "it is busy" : problem->second);
+}
+
 json::Value joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
@@ -49,6 +57,8 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
   const auto& seen = static_cast<const AppSeen&>(what);
   if (subject.meta().deleting) return plan_removal(seen);
   runtime::Plan plan;
+  plan_answers(seen, plan);
+  if (!plan.actions.empty()) return plan;
   const auto block = [&](std::string reason, std::string message) {
     plan.blocked = true;
     plan.blocked_reason = std::move(reason);
@@ -76,9 +86,11 @@ runtime::Plan AppReconciler::plan(const runtime::Subject& subject, const runtime
     plan_instances(subject, seen, plan);
     if (!stopped(subject.json)) plan_release_phases(subject, seen, plan);
   }
+  leave_busy_alone(seen, plan);
   if (plan.actions.empty()) plan_hook(subject, seen, plan);
   if (plan.actions.empty() && seen.choice.run) plan_scaling(subject, seen, plan);
   if (plan.actions.empty()) plan_schedules(subject, seen, plan);
+  leave_busy_alone(seen, plan);
   // Whoever lives on has not failed, and the status is to say so.
   if (!seen.failing.empty())
     plan.look_again = std::min(plan.look_again.value_or(FailureLadder::kLongEnough), FailureLadder::kLongEnough);
@@ -227,6 +239,8 @@ void AppReconciler::plan_release_phases(const runtime::Subject& subject, const A
 
 runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
   runtime::Plan plan;
+  plan_answers(seen, plan);
+  if (!plan.actions.empty()) return plan;
   plan_routes(seen, plan);
   std::vector<SeenInstance> all = seen.instances;
   all.insert(all.end(), seen.tasks.begin(), seen.tasks.end());
@@ -243,6 +257,12 @@ runtime::Plan AppReconciler::plan_removal(const AppSeen& seen) {
     // It goes with its Server, which is removed next.
     const auto server = std::ranges::find(seen.servers, one.instance.server, &ServerView::name);
     if (!one.instance.in_doubt.empty() && server != seen.servers.end() && server->ours) continue;
+    if (seen.errands.busy.contains(one.instance.server)) {
+      plan.blocked = true;
+      plan.blocked_reason = "Stopping";
+      plan.blocked_message = busy_words(seen, one.instance.server);
+      continue;
+    }
     if (one.replica.alive()) {
       // Asked to stop already: its exit is waited for, and wakes us.
       if (one.replica.phase == Replica::Phase::Stopping) {

@@ -18,15 +18,18 @@
 #include "providers/router.hpp"
 #include "providers/sources.hpp"
 #include "providers/workload_host.hpp"
+#include "reconcilers/app/errands.hpp"
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/placement.hpp"
 #include "reconcilers/app/rollout.hpp"
 #include "reconcilers/app/scaling.hpp"
 #include "reconcilers/app/schedule.hpp"
+#include "reconcilers/app/tasks.hpp"
 
 namespace gantry::reconcilers::app {
 
 struct AppSeen;
+struct SeenInstance;
 
 class AppReconciler final : public runtime::Reconciler {
  public:
@@ -80,6 +83,8 @@ class AppReconciler final : public runtime::Reconciler {
   void wait_for_firewalls(const std::string& uid, AppSeen& seen);
   void recall_placement(const runtime::Subject& subject);
   Task<> observe_instances(const runtime::Subject& subject, AppSeen& seen);
+  // What is there, and what Servers have been asked for.
+  Task<std::vector<SeenInstance>> list_instances(const runtime::Subject& subject, AppSeen& seen);
   // While the release to run waits for its hook, the one before takes its place.
   Task<> hold_for_hook(const runtime::Subject& subject, AppSeen& seen);
   Task<> observe_scaling(const runtime::Subject& subject, AppSeen& seen);
@@ -102,6 +107,9 @@ class AppReconciler final : public runtime::Reconciler {
   void plan_server_removal(const AppSeen& seen, runtime::Plan& plan);
   void plan_instances(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_release_phases(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
+  // What Servers have answered comes first, and nothing more is asked of one that has not.
+  void plan_answers(const AppSeen& seen, runtime::Plan& plan) const;
+  void leave_busy_alone(const AppSeen& seen, runtime::Plan& plan) const;
   void plan_routes(const AppSeen& seen, runtime::Plan& plan);
   void plan_hook(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
   void plan_scaling(const runtime::Subject& subject, const AppSeen& seen, runtime::Plan& plan);
@@ -124,6 +132,17 @@ class AppReconciler final : public runtime::Reconciler {
   std::optional<std::string> run_server(const AppSeen& seen) const;
   Task<> start_instance(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                         runtime::Notes& notes);
+  // Starts it on this machine, or asks its Server to. The outcome is told by conclude_start(), now or later.
+  Task<> start(const runtime::Subject& subject, Errand tried, providers::InstanceSpec spec, runtime::Notes& notes);
+  Task<> stop_or_remove(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                        Errand::What what);
+  void act_on_answer(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
+                     runtime::Notes& notes);
+  // Throws what is worth another try of the whole attempt.
+  void conclude_start(const runtime::Subject& subject, const Errand& tried, runtime::Notes& notes);
+  void conclude_replica(const runtime::Subject& subject, const Errand& tried, runtime::Notes& notes);
+  void conclude_hook(const runtime::Subject& subject, const Errand& tried, runtime::Notes& notes);
+  void conclude_run(const runtime::Subject& subject, const TaskId& task, const Errand& tried, runtime::Notes& notes);
   Task<> act_on_routes(const runtime::Subject& subject, const AppSeen& seen, const runtime::Action& action,
                        runtime::Notes& notes);
   // Its condition RouteReady; empty without routes.
@@ -186,6 +205,7 @@ class AppReconciler final : public runtime::Reconciler {
 
   Parts parts_;
   HealthMonitor health_;
+  Errands errands_;
   std::map<std::string, AppMemory> memory_;  // by App uid
 };
 

@@ -97,6 +97,9 @@ Condition not_ready(const AppSeen& seen) {
             "replica " + std::to_string(slot) + ": " + why};
   }
   for (const auto& one : seen.instances) {
+    if (one.asked && one.replica.stalled) return {"Ready", "False", "ServerSlow", one.health.message};
+  }
+  for (const auto& one : seen.instances) {
     const bool current = one.replica.release == seen.target.release && one.replica.slot < seen.target.replicas;
     if (!current) continue;
     if (one.replica.phase == Replica::Phase::Exited && one.replica.retry_at > seen.now) {

@@ -191,20 +191,24 @@ Task<> AppReconciler::act_on_run(const runtime::Subject& subject, const AppSeen&
   spec.server = run_server(seen).value_or("");
   spec.command = one->spec.command;
   spec.ports.clear();
-  std::optional<Error> failure;
-  try {
-    co_await parts_.host.start(std::move(spec));
-  } catch (const Error& error) {
-    if (error.retryable()) throw;  // the host does not answer: there is time until the deadline
-    failure = error;
+  Errand tried;
+  tried.release = seen.choice.run->name;
+  tried.target = action.target;
+  tried.reason = action.reason;
+  co_await start(subject, std::move(tried), std::move(spec), notes);
+}
+
+void AppReconciler::conclude_run(const runtime::Subject& subject, const TaskId& task, const Errand& tried,
+                                 runtime::Notes& notes) {
+  if (!tried.failure) {
+    notes.note({.warning = false, .reason = "RunStarted", .message = tried.target + ": " + tried.reason});
+    return;
   }
-  if (!failure) {
-    notes.note({.warning = false, .reason = "RunStarted", .message = action.target + ": " + action.reason});
-    co_return;
-  }
-  memory.failed_runs[name] = {due, failure->message()};
-  count_run(subject, name, "StartFailed");
-  notes.note({.warning = true, .reason = "RunFailed", .message = action.target + ": " + failure->message()});
+  if (tried.failure->retryable()) throw *tried.failure;  // the host does not answer: there is time until the deadline
+  const Second due(std::chrono::seconds(task.number * 60));
+  memory_[subject.meta().uid].failed_runs[task.name] = {due, tried.failure->message()};
+  count_run(subject, task.name, "StartFailed");
+  notes.note({.warning = true, .reason = "RunFailed", .message = tried.target + ": " + tried.failure->message()});
 }
 
 void AppReconciler::count_run(const runtime::Subject& subject, const std::string& task, std::string_view result) {

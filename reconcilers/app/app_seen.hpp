@@ -9,6 +9,7 @@
 #include "controller/runtime/reconciler.hpp"
 #include "providers/workload_host.hpp"
 #include "reconcilers/app/environment.hpp"
+#include "reconcilers/app/errands.hpp"
 #include "reconcilers/app/health_monitor.hpp"
 #include "reconcilers/app/placement.hpp"
 #include "reconcilers/app/releases.hpp"
@@ -24,6 +25,7 @@ struct SeenInstance {
   providers::Instance instance;
   Replica replica;
   Health health;
+  bool asked = false;  // its Server was asked to start it, and nothing is seen of it yet
 };
 
 // A release that waits for its hook, or whose hook has failed.
@@ -77,6 +79,7 @@ struct AppSeen final : runtime::Seen {
   std::optional<LoadMemory> server_load;  // of the Servers made for it, where their number follows it
   std::string template_hash;              // of placement.provision.template
 
+  Errands::View errands;
   std::vector<ReleaseView> releases;
   Choice choice;
   std::vector<SeenInstance> instances;

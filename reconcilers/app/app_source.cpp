@@ -295,6 +295,11 @@ Condition AppReconciler::built_condition(const AppSeen& seen) const {
             work.fetching ? "the source is being fetched" : "the source has not been looked at yet"};
   std::string text = seen.source_digest;
   if (!work.revision.empty()) text += " of commit " + work.revision.substr(0, 12);
+  if (!work.built.without.empty()) {
+    const auto& [server, why] = *work.built.without.begin();
+    text += "; " + std::to_string(work.built.without.size()) + " of " + std::to_string(work.build.servers.size()) +
+            " Servers do not have it: Server " + server + ": " + first_lines(why, 1000);
+  }
   if (!work.fetch_problem.empty())
     return {"Built", "True", "FetchFailed", text + "; the newest fetch failed: " + work.fetch_problem};
   return {"Built", "True", needs_build(seen.pod_template) ? "Built" : "SourceReady", text};

@@ -69,6 +69,18 @@ bool is_twin(const RolloutTarget& target, const Replica& replica, const Slots& s
   return chosen != &replica && chosen->phase == Phase::Ready;
 }
 
+// In which order slots are started: those that could not be, last.
+std::vector<int> order_of(const RolloutTarget& target, const Slots& slots) {
+  std::vector<int> order, last;
+  for (int slot = 0; slot < target.replicas; ++slot) {
+    const auto found = slots.find(slot);
+    const bool failed = found != slots.end() && !found->second->alive() && found->second->id.empty();
+    (failed ? last : order).push_back(slot);
+  }
+  order.insert(order.end(), last.begin(), last.end());
+  return order;
+}
+
 bool follows(const RolloutTarget& target, const RolloutDecision& decision) {
   return !target.blue_green || decision.ready >= target.replicas;
 }
@@ -168,10 +180,12 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   const auto slots = newest_by_slot(target, seen);
   int alive = 0;
   int old_alive = 0;
+  int stalled = 0;
   for (const auto& replica : seen) {
     if (written_off(replica)) continue;
     if (replica.alive()) ++alive;
     if (replica.alive() && !of_target(target, replica)) ++old_alive;
+    if (replica.stalled && replica.alive()) ++stalled;
     if (replica.phase == Phase::Ready) ++decision.available;
     if (replica.phase == Phase::Ready && of_target(target, replica) && !is_twin(target, replica, slots))
       ++decision.ready;
@@ -200,11 +214,14 @@ RolloutDecision next_steps(const RolloutTarget& target, const std::vector<Replic
   decision.serve = serving(target, seen, slots, retired, decision);
 
   const bool must_wait_for_old = (target.recreate || target.exclusive) && old_alive > 0;
-  for (int slot = 0; slot < target.replicas && !must_wait_for_old; ++slot) {
+  const int surge = target.blue_green ? std::max(target.replicas, 1) : target.surge_max;
+  const int room = target.replicas + surge + std::min(stalled, std::max(surge, 1));
+  for (const int slot : order_of(target, slots)) {
+    if (must_wait_for_old) break;
     const auto found = slots.find(slot);
     const Replica* last = found == slots.end() ? nullptr : found->second;
-    if ((last && last->alive()) || target.held.contains(slot)) continue;
-    if (alive >= target.replicas + (target.blue_green ? std::max(target.replicas, 1) : target.surge_max)) break;
+    if ((last && last->alive()) || target.held.contains(slot) || target.busy.contains(slot)) continue;
+    if (alive >= room) break;
     if (last && last->retry_at > now) {
       decision.wake_at = decision.wake_at ? std::min(*decision.wake_at, last->retry_at) : last->retry_at;
       continue;

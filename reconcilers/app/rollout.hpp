@@ -9,7 +9,9 @@
 //   5. An instance whose Server must be left counts as an old one: another is started elsewhere, checked, and only then
 //   it
 //      goes. Where there is no elsewhere it is ended at once, in good order.
-//   6. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
+//   6. The room of one that its host does not answer for goes to another slot, for up to as many as may surge; a slot
+//      that could not be started on its host waits behind those that have not been tried.
+//   7. One try a slot. A slot whose try failed is started again after its back-off; the failure of a new release's
 //      tries never touches the old release.
 #pragma once
 
@@ -35,6 +37,7 @@ struct RolloutTarget {
   // Of process instances with a port pinned on the host, two cannot run beside each other.
   bool exclusive = false;
   std::set<int> held;  // slots in which nothing can be started now: their Server is not there yet, or there is none
+  std::set<int> busy;  // slots whose Server is being asked for something else: they take no room meanwhile
   std::map<int, int> first_try;  // of slots whose tries so far may be where nobody can look now
 };
 
@@ -60,6 +63,7 @@ struct Replica {
   enum class Place { Kept, Moving, Lost } place = Place::Kept;  // Moving: once another is ready; Lost: at once
   std::string leaves_because{};                                 // when not Kept
   bool in_doubt = false;                                        // its host does not answer: nothing can be done to it
+  bool stalled = false;  // its host was asked to start or stop it some time ago, and does not say whether it did
 
   bool alive() const { return phase != Phase::Exited; }
 };

@@ -15,8 +15,10 @@ using providers::agent::BuildSet;
 using providers::agent::HostSet;
 using providers::local::Daemon;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pair;
 using Phase = BuildState::Phase;
 
 class BuildSetTest : public testing::Test {
@@ -143,19 +145,35 @@ TEST_F(BuildSetTest, ABuildThatFailsThereSaysWhereAndWhyAndIsTriedAgain) {
   EXPECT_EQ(look(spec).phase, Phase::Absent) << "somebody asks for another try";
 }
 
-TEST_F(BuildSetTest, AServerThatIsAwayIsWaitedForAndTheBuildGoesOnWhenItIsBack) {
+TEST_F(BuildSetTest, AServerThatIsAwayHoldsUpNobodyAndGetsItWhenItIsBack) {
   code.write("in.txt", "built\n");
   const BuildSpec spec = folder_build("cp in.txt out.txt");
   agents[1]->stop();
   ASSERT_TRUE(machine.until([&] { return hosts->connected().size() == 1; }));
   const BuildState state = build(spec);
-  EXPECT_EQ(state.phase, Phase::Failed);
-  EXPECT_THAT(state.message, HasSubstr("prod/web-2 is not reached"));
+  ASSERT_EQ(state.phase, Phase::Done) << state.message;
+  EXPECT_EQ(run_there(name(0), state, "cat out.txt"), "built\n");
+  ASSERT_THAT(state.without, ElementsAre(Pair(name(1), HasSubstr("prod/web-2 is not reached"))));
   const auto told = std::make_shared<std::string>();
   builds->on_change([told](const std::string& owner) { *told = owner; });
   agents[1]->start();
   EXPECT_TRUE(machine.until([&] { return *told == "uid-web"; })) << "who waits is told at once";
   EXPECT_EQ(look(spec).phase, Phase::Absent) << "it may be begun again";
+  const BuildState again = build(spec);
+  EXPECT_EQ(again.phase, Phase::Done);
+  EXPECT_THAT(again.without, IsEmpty());
+  EXPECT_EQ(run_there(name(1), again, "cat out.txt"), "built\n");
+}
+
+TEST_F(BuildSetTest, WhenNobodyIsThereItFailsUntilSomebodyIs) {
+  code.write("in.txt", "built\n");
+  const BuildSpec spec = folder_build("cp in.txt out.txt");
+  for (auto& agent : agents) agent->stop();
+  ASSERT_TRUE(machine.until([&] { return hosts->connected().empty(); }));
+  EXPECT_EQ(build(spec).phase, Phase::Failed);
+  EXPECT_THAT(look(spec).message, HasSubstr("is not reached"));
+  agents[1]->start();
+  ASSERT_TRUE(machine.until([&] { return look(spec).phase == Phase::Absent; })) << "it is tried again at once";
   EXPECT_EQ(build(spec).phase, Phase::Done);
 }
 
@@ -287,6 +305,31 @@ TEST_F(ImagesForServers, WithoutDockerHereItIsBuiltOnOneServerAndCarriedToTheOth
         .string_or("Id");
   };
   EXPECT_EQ(built(daemons[0]), built(daemons[1])) << "built once, and carried";
+}
+
+// A tag that has moved between two pulls, as a host sees it: two Servers, two images, one name.
+TEST_F(ImagesForServers, ATagThatIsAnotherImageElsewhereIsOneImageForAllOrToldApart) {
+  open("/nowhere/docker.sock", {daemons[0].socket(), daemons[1].socket()});
+  const BuildState other = build(image_build({name(1)}));
+  ASSERT_EQ(other.phase, Phase::Done) << other.message;
+  const auto tag = [&](const Daemon& daemon, const std::string& image) {
+    providers::local::DockerEngine engine(machine.reactor, daemon.socket());
+    machine.await(engine.text("naming", "POST", "/images/" + image + "/tag?repo=gantry-test/moved&tag=1",
+                              std::chrono::seconds(30)));
+  };
+  tag(daemons[0], "gantry-test/busybox:1");
+  tag(daemons[1], providers::built_image("prod", "web", other.key));
+  BuildSpec spec;
+  spec.kind = BuildSpec::Kind::Pull;
+  spec.owner_uid = "uid-web";
+  spec.reference = "gantry-test/moved:1";
+  spec.servers = {name(1), name(0)};
+  const BuildState state = build(spec);
+  ASSERT_EQ(state.phase, Phase::Done) << state.message;
+  for (const auto& server : spec.servers) {
+    EXPECT_NE(machine.await(hosts->agent_of(server)->has_image(state.image)), state.without.contains(server))
+        << server << " and " << state.image;
+  }
 }
 
 }  // namespace

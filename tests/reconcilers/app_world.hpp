@@ -35,10 +35,12 @@ struct Machine {
   std::map<std::string, std::pair<WallTime, Duration>> cpu;  // by id: until when it is counted, and how much
   double cores = 0;                                          // that each instance uses
   std::int64_t memory = 0;
-  std::set<std::string> reached;  // Servers whose agents have been heard of
-  std::set<std::string> silent;   // of those, the ones that say nothing now
-  std::set<std::string> sick;     // Servers on which nothing is healthy
-  bool cut_off = false;           // somebody was ended while the routes led there
+  std::set<std::string> reached;         // Servers whose agents have been heard of
+  std::set<std::string> silent;          // of those, the ones that say nothing now
+  std::set<std::string> sick;            // Servers on which nothing is healthy
+  std::map<std::string, Duration> slow;  // Servers: how long a start takes there
+  std::set<std::string> hangs;  // Servers that take a request and never answer: ours gives up, as RemoteHost does
+  bool cut_off = false;         // somebody was ended while the routes led there
   std::string log = "the last words\n";
   std::map<std::string, std::string> logs;  // by id, where it is another
   int next_port = 20000;
@@ -137,6 +139,8 @@ class Host final : public providers::WorkloadHost {
  private:
   Task<Instance> start_here(providers::InstanceSpec spec) {
     answers(spec.server);
+    co_await hang(spec.server, 90s);
+    if (machine_.slow.contains(spec.server)) co_await sleep_for(world_.reactor, machine_.slow.at(spec.server));
     if (!machine_.missing.empty()) throw Error(ErrorCode::NotFound, machine_.missing);
     if (spec.command.front() == "/missing") throw Error(ErrorCode::Invalid, "the command \"/missing\" was not found");
     auto& one = machine_.instances[spec.id];
@@ -165,8 +169,17 @@ class Host final : public providers::WorkloadHost {
     if (!server.empty() && (!machine_.reached.contains(server) || machine_.silent.contains(server)))
       throw Error(ErrorCode::Unavailable, server + " does not answer");
   }
+  Task<> hang(std::string server, Duration limit) {
+    if (!machine_.hangs.contains(server)) co_return;
+    co_await sleep_for(world_.reactor, limit);
+    throw Error(ErrorCode::Timeout, "Server " + server + ": no answer within " + human_duration(limit));
+  }
   Task<> stop_here(std::string id) {
-    if (machine_.instances.contains(id)) answers(machine_.instances.at(id).server);
+    if (machine_.instances.contains(id)) {
+      const std::string server = machine_.instances.at(id).server;
+      answers(server);
+      co_await hang(server, 30s);
+    }
     if (machine_.instances.contains(id)) machine_.end(id, 143, world_.clock.wall());
     co_return;
   }

@@ -69,6 +69,33 @@ TEST(Rollout, StartsOneNewBesideTheOldAndStopsNoneBeforeItIsReady) {
       IsEmpty());
 }
 
+TEST(Rollout, TheRoomOfOneThatItsHostDoesNotAnswerForGoesToAnother) {
+  const RolloutTarget target{.release = "b", .replicas = 2};
+  auto asked = replica("b", 0, Phase::Starting);
+  const std::vector<Replica> old{replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)};
+  EXPECT_THAT(words(next_steps(target, {old[0], old[1], asked}, kNow)), IsEmpty());
+  asked.stalled = true;
+  EXPECT_THAT(words(next_steps(target, {old[0], old[1], asked}, kNow)), ElementsAre("start 1/1"));
+  auto another = replica("b", 1, Phase::Starting);
+  another.stalled = true;
+  const auto both = next_steps({.release = "b", .replicas = 3},
+                               {old[0], old[1], replica("a", 2, Phase::Ready), asked, another}, kNow);
+  EXPECT_THAT(words(both), IsEmpty()) << "for no more than may surge";
+}
+
+TEST(Rollout, ASlotThatCouldNotBeStartedWaitsBehindThoseThatWereNotTried) {
+  const RolloutTarget target{.release = "b", .replicas = 2};
+  const Replica failed{"", "b", 0, 1, Phase::Exited, {}};
+  EXPECT_THAT(words(next_steps(target, {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready), failed}, kNow)),
+              ElementsAre("start 1/1"));
+}
+
+TEST(Rollout, ASlotWhoseServerIsBusyTakesNoRoom) {
+  EXPECT_THAT(words(next_steps({.release = "b", .replicas = 2, .busy = {0}},
+                               {replica("a", 0, Phase::Ready), replica("a", 1, Phase::Ready)}, kNow)),
+              ElementsAre("start 1/1"));
+}
+
 TEST(Rollout, StopsOneOldForEachNewThatIsReady) {
   const auto decision =
       next_steps({.release = "b", .replicas = 2},
