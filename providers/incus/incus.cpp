@@ -54,6 +54,16 @@ State state_of(const std::string& word) {
   return State::Other;
 }
 
+// Whether the interface is one of the instance's own network cards: it may have made others inside (docker0), where
+// nobody outside reaches it. A card is called as its device, unless that says otherwise.
+bool is_card(const json::Value& instance, const std::string& interface) {
+  const json::Value* devices = instance.find("expanded_devices");
+  if (!devices || !devices->is_object()) return false;
+  return std::ranges::any_of(devices->as_object(), [&](const json::Member& device) {
+    return device.value.string_or("type") == "nic" && device.value.string_or("name", device.key) == interface;
+  });
+}
+
 CloudServer server_of(const json::Value& instance) {
   CloudServer server;
   server.id = server.name = instance.string_or("name");
@@ -75,7 +85,7 @@ CloudServer server_of(const json::Value& instance) {
   if (!networks || !networks->is_object()) return server;
   for (const auto& [name, network] : networks->as_object()) {
     const json::Value* addresses = network.find("addresses");
-    if (name == "lo" || !addresses || !addresses->is_array()) continue;
+    if (!is_card(instance, name) || !addresses || !addresses->is_array()) continue;
     for (const auto& address : addresses->as_array()) {
       if (address.string_or("scope") == "global")
         server.addresses.push_back({CloudAddress::Reach::Private, address.string_or("address")});

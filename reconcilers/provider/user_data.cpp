@@ -12,6 +12,35 @@ namespace {
 constexpr std::string_view kShell = "#!/bin/sh\n";
 constexpr std::string_view kBoundary = "==gantry-user-data==";
 
+// A builder's end. What makes one machine different from another must not be in an image. Where cloud-init does it all,
+// it goes on to its end first, and the machine stays on if something that the Snapshot asked for has come to nothing
+// there: cloud-init itself goes on after errors.
+constexpr std::string_view kFinish = R"(mkdir -p /run
+cat > /run/gantry-finish <<'GANTRY_END'
+#!/bin/sh
+set -eu
+if [ -e /run/cloud-init/status.json ]; then
+  cloud-init status --wait >/dev/null 2>&1 || :
+  modules='scripts.user|runcmd|bootcmd|package.update.upgrade.install|apt.configure|write.files|users.groups'
+  if grep -E "\('($modules)'" /run/cloud-init/status.json; then
+    echo 'what this machine was to be has failed: no image is made of it' >&2
+    exit 1
+  fi
+fi
+if command -v cloud-init >/dev/null; then cloud-init clean --logs; fi
+rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+if [ -s /etc/machine-id ]; then : > /etc/machine-id; fi
+sync
+poweroff
+GANTRY_END
+chmod 700 /run/gantry-finish
+if [ -e /run/cloud-init/status.json ]; then
+  setsid /run/gantry-finish </dev/null >>/var/log/gantry-finish.log 2>&1 &
+else
+  /run/gantry-finish
+fi
+)";
+
 std::string quoted(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
@@ -56,6 +85,13 @@ std::string fetch(const AgentSource& source) {
          source.sha256 +
          " > /opt/gantry/sha256\n"
          "fi\n";
+}
+
+// cloud-init runs the scripts of an archive, and what runcmd says as one that is called "runcmd", in the order of their
+// names. So they get names by which they run as they are given: before what is no script, or after it.
+std::string script_name(std::size_t position, bool before) {
+  std::string number = std::to_string(position);
+  return (before ? "00-gantry-" : "zz-gantry-") + std::string(number.size() < 2 ? "0" : "") + number;
 }
 
 bool is_shell(std::string_view part) { return part.starts_with(kShell); }
@@ -129,14 +165,7 @@ std::string builder_script(const std::vector<std::string>& packages, const Agent
         "\nelse echo 'there is no package manager here that is known' >&2; exit 1\nfi\n";
   }
   if (!source.url.empty()) script += "umask 077\n" + fetch(source);
-  // What makes one machine different from another must not be in an image.
-  script +=
-      "if command -v cloud-init >/dev/null; then cloud-init clean --logs; fi\n"
-      "rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n"
-      "if [ -s /etc/machine-id ]; then : > /etc/machine-id; fi\n"
-      "sync\n"
-      "poweroff\n";
-  return script;
+  return script + std::string(kFinish);
 }
 
 std::string ssh_keys_script(const std::vector<std::string>& public_keys) {
@@ -161,10 +190,18 @@ std::string merge_user_data(const std::vector<std::string>& given) {
   }
   std::string mime =
       "Content-Type: multipart/mixed; boundary=\"" + std::string(kBoundary) + "\"\nMIME-Version: 1.0\n\n";
-  for (const auto& part : parts) {
+  bool before = true;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto& part = parts[i];
     if (part.find(kBoundary) != std::string::npos)
       throw Error(ErrorCode::Invalid, "user data must not contain " + std::string(kBoundary));
-    mime += "--" + std::string(kBoundary) + "\nContent-Type: " + content_type(part) + "; charset=\"utf-8\"\n\n" + part;
+    mime += "--" + std::string(kBoundary) + "\nContent-Type: " + content_type(part) + "; charset=\"utf-8\"\n";
+    if (part.starts_with("#!")) {
+      mime += "Content-Disposition: attachment; filename=\"" + script_name(i, before) + "\"\n";
+    } else {
+      before = false;
+    }
+    mime += '\n' + part;
     if (!part.ends_with('\n')) mime += '\n';
   }
   return mime + "--" + std::string(kBoundary) + "--\n";

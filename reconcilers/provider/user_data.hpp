@@ -34,7 +34,8 @@ std::string builder_script(const std::vector<std::string>& packages, const Agent
 // A script that lets public keys sign in; empty without keys.
 std::string ssh_keys_script(const std::vector<std::string>& public_keys);
 
-// Several of them as one: a shell script where all are, else cloud-init's MIME archive. Empty ones are left out.
+// Several of them as one: a shell script where all are, else cloud-init's MIME archive, in which they run in the order
+// given (https://cloudinit.readthedocs.io/en/latest/explanation/format.html). Empty ones are left out.
 std::string merge_user_data(const std::vector<std::string>& parts);
 
 // Whether an entry of spec.sshKeys is a key rather than the provider's name of one.

@@ -247,7 +247,8 @@ void plan_existing(const CloudView& view, Plan& plan) {
   plan_firewall(view, plan);
   if (machine.state == CloudServer::State::Off || machine.state == CloudServer::State::New)
     step(plan, Verb::Run, "power-on", machine.id, machine.state == CloudServer::State::Off ? "it is off" : "it is new");
-  if (plan.actions.empty() && machine.state != CloudServer::State::Running) plan.look_again = view.can().poll_every;
+  if (plan.actions.empty() && (machine.state != CloudServer::State::Running || view.address_due))
+    plan.look_again = view.can().poll_every;
 }
 
 }  // namespace

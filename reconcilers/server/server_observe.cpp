@@ -12,6 +12,7 @@ using providers::Mark;
 
 // Asked to shut down, a machine has so long before its plug is pulled.
 constexpr Duration kShutdownGrace = std::chrono::minutes(2);
+constexpr Duration kAddressTime = std::chrono::minutes(5);
 
 Record record_of(const runtime::Subject& subject) {
   Record record;
@@ -138,10 +139,22 @@ Task<> ServerReconciler::observe_machines(const runtime::Subject& subject, Serve
     }
     if (view.machines.empty()) keep_ours(co_await account->provider().servers_of(mark), mark, view);
   }
+  observe_address(subject, seen);
   for (const auto& firewall : view.sweep->inventory.firewalls) {
     if (firewall.mark && *firewall.mark == mark) view.firewall = firewall;
   }
   co_await observe_operation(subject, view);
+}
+
+// Where a machine asks for its address only once it runs. One that gets none is left to the sweeps.
+void ServerReconciler::observe_address(const runtime::Subject& subject, ServerSeen& seen) {
+  CloudView& view = seen.cloud;
+  const bool waits = !view.machines.empty() && view.machines.front().state == CloudServer::State::Running &&
+                     view.machines.front().addresses.empty();
+  Instant& since = memory_of(subject).unaddressed;
+  if (!waits) since = {};
+  if (waits && since == Instant{}) since = seen.now;
+  view.address_due = waits && seen.now - since < kAddressTime;
 }
 
 // Long work that came to nothing says why only when it is asked, and it is asked only when what it was for is not

@@ -64,6 +64,7 @@ class ServerReconciler final : public runtime::Reconciler {
   Task<> observe_cloud(const runtime::Subject& subject, ServerSeen& seen);
   Task<> observe_machines(const runtime::Subject& subject, ServerSeen& seen);
   Task<> observe_wish(const runtime::Subject& subject, CloudView& view);
+  void observe_address(const runtime::Subject& subject, ServerSeen& seen);
   Task<> observe_operation(const runtime::Subject& subject, CloudView& view);
 
   Task<> observe_residents(const std::string& name, const runtime::Subject& subject, ServerSeen& seen);
@@ -95,8 +96,9 @@ class ServerReconciler final : public runtime::Reconciler {
     object::Key key;
     json::Value health;
     Instant health_at{};
-    Instant acted{};     // sweeps that began before do not show what was done
-    bool hurry = false;  // something is on its way
+    Instant unaddressed{};  // since then it runs and has no address
+    Instant acted{};        // sweeps that began before do not show what was done
+    bool hurry = false;     // something is on its way
     std::optional<providers::Operation> operation;
     Instant shutdown_at{};
     bool follows = false;  // who comes and goes there is news

@@ -78,6 +78,7 @@ struct CloudView {
   bool needs_secret = false;  // that holds the agent's key and certificate
   bool secret_ready = false;
   bool shutdown_overdue = false;  // it was asked to shut down, and did not
+  bool address_due = false;       // it runs, and its address should be there any moment
   Duration brake{};
   WallTime now{};
   Drain drain;

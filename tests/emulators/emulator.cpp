@@ -95,7 +95,7 @@ std::string Emulator::switch_on(std::int64_t server, std::int64_t image, const s
     return hardware->start(server, image, user_data);
   }
   // Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
-  if (user_data.ends_with("poweroff\n")) {
+  if (user_data.contains("\npoweroff\n")) {
     after(pace.script, [this, server] {
       if (std::string* status = status_of(server); status && *status == word_for_on()) *status = "off";
     });

@@ -67,7 +67,7 @@ struct Pace {
   Duration snapshot = std::chrono::seconds(60);
   Duration transfer = std::chrono::seconds(45);
   Duration small = std::chrono::seconds(1);    // a firewall, a label
-  Duration script = std::chrono::seconds(60);  // user data that ends in "poweroff" runs, and the machine is off
+  Duration script = std::chrono::seconds(60);  // user data that says "poweroff" runs, and the machine is off
   Duration visible = std::chrono::seconds(2);  // until what was made is found by those who look
 };
 

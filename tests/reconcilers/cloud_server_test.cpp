@@ -45,6 +45,27 @@ TEST(CloudServer, IsStartedWhereMakingAloneDoesNot) {
   EXPECT_THAT(house.cloud.log, ElementsAre("create web-1", "start web-1"));
 }
 
+// As with DHCP: it runs before it has an address, and nobody waits a minute for the next sweep to see it.
+TEST(CloudServer, AnAddressThatComesLateIsSeenSoon) {
+  CloudWorld house;
+  house.cloud.addressing = 10s;
+  house.server("web-1");
+  house.world.advance(house.cloud.boot + 20s);
+  const json::Value server = house.world.get("Server/web-1");
+  ASSERT_TRUE(server.at({"status", "addresses"})) << json::dump(server);
+  EXPECT_THAT(server.at({"status", "addresses"})->as_array(), SizeIs(1));
+}
+
+TEST(CloudServer, OneThatGetsNoAddressIsLeftToTheSweepsAfterAWhile) {
+  CloudWorld house;
+  house.cloud.addressing = 24h;
+  house.server("web-1");
+  house.world.advance(10min);
+  const int before = house.cloud.calls["observe"];
+  house.world.advance(10min);
+  EXPECT_LE(house.cloud.calls["observe"] - before, 11) << "once a minute";
+}
+
 TEST(CloudServer, ARetiredSizeIsNamedWithItsEndAndTheNearest) {
   CloudWorld house;
   house.server("web-1", "size: cx22, image: debian-12");

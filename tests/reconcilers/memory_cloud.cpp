@@ -93,7 +93,7 @@ class Connection final : public Provider {
       machine.made = cloud_.clock.now();
       busy(machine, cloud_.boot, cloud_.starts_itself ? State::Running : State::New);
       machine.server.state = State::Starting;
-      machine.builds = machine.user_data.ends_with("poweroff\n") && !cloud_.builds_fail;
+      machine.builds = machine.user_data.contains("\npoweroff\n") && !cloud_.builds_fail;
       cloud_.machines.emplace(id, machine);
       cloud_.log.push_back("create " + order.name);
       return Operation{id, "op-" + id};
@@ -256,7 +256,7 @@ class Connection final : public Provider {
     server.mark = order.mark;
     server.region = order.region;
     server.image = server.image_id = order.image;
-    server.addresses = {{CloudAddress::Reach::Public, "203.0.113." + id}};
+    if (cloud_.addressing == Duration{}) server.addresses = {{CloudAddress::Reach::Public, "203.0.113." + id}};
     server.created = cloud_.clock.wall();
     set_size(server, order.size);
     return server;
@@ -307,6 +307,9 @@ void MemoryCloud::pass_time() {
       machine.server.state = machine.next;
     }
     const bool running = machine.server.state == CloudServer::State::Running && !machine.server.busy;
+    if (running && machine.running_since == Instant{}) machine.running_since = now;
+    if (running && machine.server.addresses.empty() && machine.running_since + addressing <= now)
+      machine.server.addresses = {{CloudAddress::Reach::Public, "203.0.113." + id}};
     if (running && machine.builds && machine.off_at == Instant{}) machine.off_at = now + build;
     if (running && machine.off_at != Instant{} && machine.off_at <= now) {
       machine.server.state = CloudServer::State::Off;

@@ -19,6 +19,7 @@ struct MemoryCloud {
 
   // How long things take.
   Duration boot = std::chrono::seconds(30);
+  Duration addressing{};  // how long a server runs until it has its address
   Duration removal = std::chrono::seconds(4);
   Duration action = std::chrono::seconds(6);
   Duration imaging = std::chrono::seconds(40);
@@ -45,6 +46,7 @@ struct MemoryCloud {
     providers::CloudServer::State next = providers::CloudServer::State::Running;  // once it is not busy
     bool builds = false;                                                          // it goes off by itself
     Instant off_at{};
+    Instant running_since{};
     bool built = false;
     bool going = false;
   };

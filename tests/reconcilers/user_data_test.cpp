@@ -65,11 +65,30 @@ TEST(UserData, ScriptsAreJoinedSoThatNoneGoesOnWhereOneHasFailed) {
 TEST(UserData, AnythingElseOfCloudInitTravelsInItsArchive) {
   const std::string mime = merge_user_data({agent_script(setup()), "#cloud-config\npackages: [git]\n"});
   EXPECT_THAT(mime, StartsWith("Content-Type: multipart/mixed; boundary="));
-  EXPECT_THAT(mime, HasSubstr("Content-Type: text/x-shellscript; charset=\"utf-8\"\n\n#!/bin/sh\n"));
+  EXPECT_THAT(mime, HasSubstr("Content-Type: text/x-shellscript; charset=\"utf-8\"\n"));
   EXPECT_THAT(mime,
               HasSubstr("Content-Type: text/cloud-config; charset=\"utf-8\"\n\n#cloud-config\npackages: [git]\n"));
   EXPECT_THROW(merge_user_data({agent_script(setup()), "hello"}), Error);
   EXPECT_THROW(merge_user_data({agent_script(setup()), "#cloud-config\n# --==gantry-user-data==\n"}), Error);
+}
+
+// cloud-init runs the scripts of the archive and "runcmd" of cloud-config in the order of their names.
+TEST(UserData, ScriptsOfTheArchiveRunInTheOrderGiven) {
+  const std::string config = "#cloud-config\nruncmd: [[true]]\n";
+  const auto names = [](const std::string& mime) {
+    std::vector<std::string> all{"runcmd"};
+    for (std::size_t at = 0; (at = mime.find("filename=\"", at)) != std::string::npos;) {
+      at += 10;
+      all.push_back(mime.substr(at, mime.find('"', at) - at));
+    }
+    std::ranges::sort(all);
+    return all;
+  };
+  EXPECT_THAT(names(merge_user_data({agent_script(setup()), config})), ElementsAre("00-gantry-00", "runcmd"));
+  EXPECT_THAT(names(merge_user_data({config, builder_script({}, {})})), ElementsAre("runcmd", "zz-gantry-01"))
+      << "a builder that went off before runcmd would make an image without what that does";
+  EXPECT_THAT(names(merge_user_data({"#!/bin/bash\n", agent_script(setup()), config, builder_script({}, {})})),
+              ElementsAre("00-gantry-00", "00-gantry-01", "runcmd", "zz-gantry-03"));
 }
 
 crds::ServerSpec with_rule(const std::string& ports, std::vector<std::string> from, bool agent = false) {
