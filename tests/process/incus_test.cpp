@@ -117,9 +117,9 @@ spec:
   EXPECT_TRUE(eventually([&] { return lxd->instances().empty() && lxd->images_of_ours() == 0; }, kLong));
 }
 
-// The counterpart of manifests/deploy-platform, with nothing emulated. The containers have neither packages nor Docker,
-// so Snapshots differ by what their cloudInit leaves, Apps are processes, and none comes as an image.
-TEST_F(IncusTest, TheDeployPlatformIsMadeWholeAndGoesWhole) {
+// manifests/home-lab in the least that can be had: the containers have neither packages nor Docker, so Snapshots differ
+// by what their cloudInit leaves, Apps are processes, and none comes as an image.
+TEST_F(IncusTest, AnAppFromEachSourceRunsOnServersFromASnapshotOfASnapshot) {
   if (!have("git")) GTEST_SKIP() << "NOT TESTED: git is not installed";
   const std::string repository = controller->folder("repository");
   const Outcome made = run({"sh", "-ec",

@@ -23,6 +23,9 @@ class LxdDaemon {
 
   // Why no container runs here though everything is installed, in the daemon's words; empty: they run.
   const std::string& trouble() const { return trouble_; }
+  // Makes Debian 12 with systemd, cloud-init and Docker known as debian-12, and lets containers have containers. It is
+  // made once in a build directory. Why it cannot be had; empty: it is there.
+  std::string add_debian();
   std::string endpoint() const { return "unix://" + socket(); }
   const std::string& host_address() const { return host_address_; }  // this machine, as its containers see it
   // The answer's metadata, or the operation's, for which it waits.
@@ -35,6 +38,7 @@ class LxdDaemon {
   std::string socket() const { return folder_ / "lxd/unix.socket"; }
   bool comes_up();
   void import_image() const;
+  void import(const std::string& file, const std::string& alias) const;
   void try_a_container();
   void remove_rules() const;
 

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "tests/process/saved_image.hpp"
+
 namespace gantry::process {
 namespace {
 
@@ -67,20 +69,6 @@ sh /var/lib/cloud/user-data > /var/log/user-data.log 2>&1 &
 while :; do sleep 1000 & wait $!; done
 )sh";
 
-// As `docker save` writes it: the same image, by the same digest, wherever it is loaded.
-constexpr const char* kMakeImage = R"sh(
-set -eu
-cd "$1"
-tar --sort=name --owner=0 --group=0 --mtime=@0 -cf layer.tar service
-layer=$(sha256sum layer.tar | cut -d' ' -f1)
-cat > config.json <<END
-{"architecture":"amd64","os":"linux","created":"2026-01-01T00:00:00Z","config":{"Cmd":["/service"]},
- "rootfs":{"type":"layers","diff_ids":["sha256:$layer"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}
-END
-echo '[{"Config":"config.json","RepoTags":["nginx:1.27"],"Layers":["layer.tar"]}]' > manifest.json
-tar -cf "$2" layer.tar config.json manifest.json
-)sh";
-
 constexpr const char* kAptGet = R"sh(#!/bin/sh
 [ "$1" = install ] || exit 0
 for word; do
@@ -114,9 +102,7 @@ Machines::Machines() {
   write(folder_ / "programs/init", kInit);
   write_program(folder_ / "programs/apt-get", kAptGet);
   write_program(folder_ / "programs/poweroff", "#!/bin/sh\nkill -USR1 1\n");
-  fs::create_directories(folder_ / "image");
-  fs::copy_file(GANTRY_BINARY_DIR "/tests/stand_in", folder_ / "image/service");
-  demand(kMakeImage, {folder_ / "image", folder_ / "programs/image.tar"});
+  if (const auto why = save_image(folder_ / "programs/image.tar"); !why.empty()) problem_ = why;
   // Names of networks are seen by this test alone.
   demand(
       "mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link add machines type bridge && "
