@@ -83,6 +83,11 @@ void print_actions(std::ostream& out, const json::Value& item, const Style& styl
     out << "    and then:\n";
     for (const json::Value& action : actions->as_array()) print_action(out, action, style, counts);
   }
+  if (const json::Value* after = plan->find("after"); after && after->is_array()) {
+    out << "    after";
+    for (const json::Value& first : after->as_array()) out << " " << (first.is_string() ? first.as_string() : "");
+    out << ", and then what gantry plan shows once that is there\n";
+  }
   if (plan->bool_or("blocked", false)) {
     out << "    " << style.yellow("blocked:") << " " << plan->string_or("blockedReason");
     if (const std::string message = plan->string_or("blockedMessage"); !message.empty()) out << ": " << message;

@@ -5,6 +5,7 @@
 #include "controller/base/log.hpp"
 #include "controller/runtime/no_reconciler.hpp"
 #include "controller/runtime/object_metrics.hpp"
+#include "controller/runtime/references.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -162,19 +163,25 @@ Task<std::string> Plane::object_metrics() {
 
 Task<std::vector<json::Value>> Plane::plan_here(std::vector<api::PlanItem> items) {
   const Gate::Pass pass = gate_.enter();
+  std::set<Key> coming;
+  for (const auto& item : items) {
+    if (!item.live && !item.desired.is_null()) coming.insert(item.key);
+  }
   std::vector<json::Value> plans;
   plans.reserve(items.size());
   for (auto& item : items) {
-    plans.push_back(co_await plan_one(std::move(item)));
+    plans.push_back(co_await plan_one(std::move(item), coming));
     if (plans.size() % kPlansPerTurn == 0) co_await asio::post(loop_.executor(), use_task);
   }
   co_return plans;
 }
 
-Task<json::Value> Plane::plan_one(api::PlanItem item) {
+// What waits for a thing that is made with it is not blocked: it comes after that.
+Task<json::Value> Plane::plan_one(api::PlanItem item, const std::set<Key>& coming) {
   Controller* controller = controller_of(item.key.resource);
   if (!controller || (!item.live && item.desired.is_null())) co_return json::Value();
   Plan plan;
+  const std::vector<Key> references = references_of(item.key, item.desired, kinds_);
   try {
     plan = co_await controller->plan(subject_of(item, loop_.clock().wall()));
   } catch (const Error& error) {
@@ -182,7 +189,18 @@ Task<json::Value> Plane::plan_one(api::PlanItem item) {
     plan.blocked_reason = traits(error.code()).reason;
     plan.blocked_message = log::redacted(error.message());
   }
-  co_return to_json(plan);
+  json::Array after;
+  if (plan.blocked && plan.blocked_reason == "ReferenceNotFound") {
+    for (const Key& key : references) {
+      const object::KindPtr kind = coming.contains(key) ? kinds_.find(key.resource) : nullptr;
+      if (kind) after.emplace_back(kind->kind + "/" + key.name);
+    }
+  }
+  if (after.empty()) co_return to_json(plan);
+  plan.blocked = false;
+  json::Value told = to_json(plan);
+  told["after"] = std::move(after);
+  co_return told;
 }
 
 }  // namespace gantry::runtime

@@ -70,7 +70,7 @@ class Plane final : public api::Planner {
   void win();
   void lose();
   Task<std::vector<json::Value>> plan_here(std::vector<api::PlanItem> items);
-  Task<json::Value> plan_one(api::PlanItem item);
+  Task<json::Value> plan_one(api::PlanItem item, const std::set<Key>& coming);
   Controller* controller_of(Resource resource) const;
 
   Reactor& loop_;

@@ -90,10 +90,13 @@ std::vector<Key> references_of(const object::Object& object, const object::KindT
   const std::string_view spec = json::raw_at(object.bytes(), {"spec"});
   if (spec.find("Ref\":{") == std::string_view::npos && spec.find("\"dependsOn\":") == std::string_view::npos)
     return {};
-  const json::Value value = json::Value(json::Object{{"spec", json::parse(spec)}});
-  Walk walk(object.key(), kinds);
-  walk.value(value);
-  for (auto& dependency : dependencies_of(object.key(), value, kinds)) {
+  return references_of(object.key(), json::Object{{"spec", json::parse(spec)}}, kinds);
+}
+
+std::vector<Key> references_of(const Key& owner, const json::Value& object, const object::KindTable& kinds) {
+  Walk walk(owner, kinds);
+  if (const json::Value* spec = object.find("spec")) walk.value(*spec);
+  for (auto& dependency : dependencies_of(owner, object, kinds)) {
     walk.add(kinds.find(dependency.key.resource), std::move(dependency.key.name));
   }
   return std::move(walk).finish();

@@ -15,6 +15,9 @@ namespace gantry::runtime {
 
 // All in the object's own namespace, each once, sorted. Kinds that are not served are left out.
 std::vector<object::Key> references_of(const object::Object& object, const object::KindTable& kinds);
+// The same of one that is not stored.
+std::vector<object::Key> references_of(const object::Key& owner, const json::Value& object,
+                                       const object::KindTable& kinds);
 
 struct Dependency {
   object::Key key;

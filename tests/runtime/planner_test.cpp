@@ -48,6 +48,26 @@ TEST(Planner, ShowsWhatWouldBeDoneAndDoesNothing) {
   EXPECT_EQ(world.cloud.mutations, mutations);
 }
 
+TEST(Planner, WhatIsMadeTogetherComesAfterWhatItNeedsAndIsNotBlocked) {
+  World world;
+  world.apply(kWeb);
+  world.settle();
+  const auto gadget = [&](const std::string& name, const std::string& needs) {
+    json::Value value = world.find("Gadget/web")->decode();
+    value["metadata"] = json::Object{{"name", name}, {"namespace", "default"}};
+    value["spec"]["dependsOn"] = json::Array{json::Object{{"kind", "Gadget"}, {"name", needs}}};
+    return api::PlanItem{world.key("Gadget/" + name), nullptr, std::move(value)};
+  };
+  std::vector<api::PlanItem> items;
+  items.push_back(gadget("second", "first"));
+  items.push_back(gadget("first", "nobody"));
+  const auto plans = world.run(world.plane().plan(std::move(items)));
+  ASSERT_EQ(plans.size(), 2u);
+  EXPECT_FALSE(plans[0].bool_or("blocked", true)) << json::dump(plans[0]);
+  EXPECT_EQ(json::dump(*plans[0].find("after")), R"(["Gadget/first"])");
+  EXPECT_EQ(plans[1].string_or("blockedReason"), "ReferenceNotFound");
+}
+
 TEST(Planner, APausedObjectsPlanSaysThatNothingWillBeDone) {
   World world;
   world.apply(kWeb);
