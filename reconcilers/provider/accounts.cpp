@@ -29,6 +29,7 @@ Task<AccountRef> Accounts::of(std::string ns, std::string name) {
   AccountRef ref;
   const auto stored = co_await client_.find({object::Resource::of("gantry.dev", "providers"), ns, name});
   if (!stored) {
+    ref.absent = true;
     ref.problem_reason = "ReferenceNotFound";
     ref.problem =
         "Provider \"" + name + "\" does not exist in namespace " + ns + "; this goes on by itself when it does";

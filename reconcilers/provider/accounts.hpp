@@ -16,6 +16,7 @@ namespace gantry::reconcilers::provider {
 // What spec.providerRef leads to: an account, or why there is none.
 struct AccountRef {
   AccountPtr account;
+  bool absent = false;  // no such Provider is stored
   crds::ProviderSpec spec;
   bool mass_deletes = false;   // annotation gantry.dev/mass-deletes: "allow"
   std::string credentials;     // tells them from others, and nothing of them: 12 hex digits

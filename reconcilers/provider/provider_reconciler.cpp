@@ -58,8 +58,7 @@ json::Value rate_status(const providers::RateLimit& rate) {
 
 Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subject) {
   auto seen = std::make_shared<ProviderSeen>();
-  // One that is only planned opens nothing: whose account it is shows once it is there.
-  if (subject.meta().deleting || !subject.stored) co_return seen;
+  if (subject.meta().deleting) co_return seen;
   keys_.insert_or_assign(subject.meta().uid, subject.key());
   seen->ref.spec = crds::decode_provider_spec(subject.json);
   seen->local = seen->ref.spec.type == crds::ProviderType::Local;
@@ -99,7 +98,8 @@ Task<> ProviderReconciler::post(std::string name, AccountPtr account, SweepPtr s
 runtime::Plan ProviderReconciler::plan(const runtime::Subject& subject, const runtime::Seen& what) {
   const auto& seen = static_cast<const ProviderSeen&>(what);
   runtime::Plan plan;
-  if (subject.meta().deleting || !subject.stored || seen.local) return plan;
+  // Of one that is only planned, whose account it is shows once it is there.
+  if (subject.meta().deleting || seen.ref.absent || seen.local) return plan;
   if (!seen.ref.account && !seen.failure) {
     plan.blocked = true;
     plan.blocked_reason = seen.ref.problem_reason;
