@@ -11,11 +11,8 @@
 
 #include "tests/emulators/digitalocean.hpp"
 #include "tests/emulators/hetzner.hpp"
-#include "tests/emulators/server.hpp"
-#include "tests/process/machines.hpp"
-#include "tests/process/own_network.hpp"
+#include "tests/process/real_cloud.hpp"
 #include "tests/process/seed.hpp"
-#include "tests/providers/docker_daemon.hpp"
 
 namespace gantry::process {
 namespace {
@@ -55,39 +52,26 @@ template <class Vendor>
 class DeployPlatform : public testing::Test {
  protected:
   void SetUp() override {
-    network = std::make_unique<OwnNetwork>(std::vector<std::string>{});
-    if (!network->trouble().empty()) GTEST_SKIP() << network->trouble();
-    machines = std::make_unique<Machines>();
-    if (const auto why = machines->trouble(); !why.empty()) GTEST_SKIP() << why;
-    // Images are built beside the controller, once, and carried to the servers.
-    workshop = std::make_unique<providers::local::Daemon>();
-    if (const auto why = workshop->start(); !why.empty()) GTEST_SKIP() << why;
-    cloud.hardware = machines.get();
-    cloud.pace = {.create = 500ms,
-                  .remove = 200ms,
-                  .power = 200ms,
-                  .snapshot = 500ms,
-                  .transfer = 500ms,
-                  .small = 100ms,
-                  .script = 1s,
-                  .visible = 500ms};
-    vendor = std::make_unique<emulators::EmulatorServer>(vendor_reactor, cloud);
-    seed = std::make_unique<Seed>(kNamespace, std::vector<std::string>{"--listen", "0.0.0.0:6443", "--advertise",
-                                                                       Machines::host_address() + ":6443",
-                                                                       "--docker-socket", workshop->socket()});
+    cloud = std::make_unique<RealCloud<typename Vendor::Emulator>>(emulators::Pace{.create = 500ms,
+                                                                                   .remove = 200ms,
+                                                                                   .power = 200ms,
+                                                                                   .snapshot = 500ms,
+                                                                                   .transfer = 500ms,
+                                                                                   .small = 100ms,
+                                                                                   .script = 1s,
+                                                                                   .visible = 500ms});
+    if (!cloud->trouble().empty()) GTEST_SKIP() << cloud->trouble();
+    seed = std::make_unique<Seed>(kNamespace, cloud->controller_arguments());
   }
   void TearDown() override {
     if (HasFailure() && seed) {
       std::cout
           << seed->controller.gantry({"-n", kNamespace, "get", "providers,snapshots,servers,apps", "-o", "yaml"}).out
-          << seed->controller.log() << machines->logs();
-      for (const auto& call : vendor->there([this] { return cloud.log(); })) std::cout << call << "\n";
+          << seed->controller.log();
+      cloud->tell_all();
     }
     seed.reset();
-    vendor.reset();
-    machines.reset();
-    workshop.reset();
-    network.reset();
+    cloud.reset();
   }
 
   std::string ready_of(const std::string& what) const {
@@ -116,19 +100,14 @@ class DeployPlatform : public testing::Test {
     seed->change("https://git.example.org/team/service.git", "file://" + repository);
   }
   std::set<std::string> server_names() {
-    return vendor->there([this] {
+    return cloud->there([](auto& vendor) {
       std::set<std::string> names;
-      for (const auto& [id, server] : Vendor::servers(cloud)) names.insert(server.name);
+      for (const auto& [id, server] : Vendor::servers(vendor)) names.insert(server.name);
       return names;
     });
   }
 
-  std::unique_ptr<OwnNetwork> network;
-  std::unique_ptr<Machines> machines;
-  std::unique_ptr<providers::local::Daemon> workshop;
-  Reactor vendor_reactor{"vendor", system_clock()};
-  typename Vendor::Emulator cloud{vendor_reactor};
-  std::unique_ptr<emulators::EmulatorServer> vendor;
+  std::unique_ptr<RealCloud<typename Vendor::Emulator>> cloud;
   std::unique_ptr<Seed> seed;
 };
 
@@ -140,10 +119,10 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
   this->lay_out_code();
   Seed& seed = *this->seed;
   for (const auto& [what, by] : TypeParam::words()) seed.change(what, by);
-  seed.change("  credentials: {", "  endpoint: " + this->vendor->url() + "\n  credentials: {");
-  seed.secret("do-token", {"token=" + this->cloud.token});
+  seed.change("  credentials: {", "  endpoint: " + this->cloud->url() + "\n  credentials: {");
+  seed.secret("do-token", {"token=" + this->cloud->token()});
   seed.secret("deploy-key", {"ssh-privatekey=none"});
-  const std::size_t images_before = this->vendor->there([this] { return this->cloud.images.size(); });
+  const std::size_t images_before = this->cloud->there([](auto& vendor) { return vendor.images.size(); });
   const Outcome applied = seed.apply();
   ASSERT_EQ(applied.exit_code, 0) << applied.out << applied.err;
 
@@ -155,14 +134,14 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
   // Two servers, no builder; one image of each Snapshot; and what both Snapshots asked for is on the servers' disks.
   const std::set<std::string> names{"deploy-platform-web-1", "deploy-platform-web-2"};
   EXPECT_TRUE(eventually([&] { return this->server_names() == names; }, kLong));
-  EXPECT_EQ(this->vendor->there([this] { return this->cloud.images.size(); }), images_before + 2);
-  const auto ids = this->vendor->there([this] {
+  EXPECT_EQ(this->cloud->there([](auto& vendor) { return vendor.images.size(); }), images_before + 2);
+  const auto ids = this->cloud->there([](auto& vendor) {
     std::vector<std::int64_t> all;
-    for (const auto& [id, server] : TypeParam::servers(this->cloud)) all.push_back(id);
+    for (const auto& [id, server] : TypeParam::servers(vendor)) all.push_back(id);
     return all;
   });
   for (const auto id : ids) {
-    EXPECT_THAT(this->machines->packages(id),
+    EXPECT_THAT(this->cloud->machines().packages(id),
                 testing::ElementsAre("docker.io", "git", "curl", "ca-certificates", "ffmpeg", "imagemagick"));
   }
   // Each App answers on each server.
@@ -195,7 +174,7 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
     return text ? text->as_string() : "";
   };
   const std::string before = said_with();
-  this->vendor->there([this] { this->cloud.token = "the-next-token"; });
+  this->cloud->there([](auto& vendor) { vendor.token = "the-next-token"; });
   const Outcome rotated = seed.controller.gantry(
       {"apply", "-f", "-"}, "apiVersion: v1\nkind: Secret\nmetadata: {name: do-token, namespace: " + kNamespace +
                                 "}\nstringData: {token: the-next-token}\n");
@@ -207,12 +186,12 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
   EXPECT_TRUE(eventually([&] { return seed.controller.get("namespace/" + kNamespace).is_null(); }, kLong))
       << seed.controller.gantry({"-n", kNamespace, "get", "apps,servers,snapshots,providers"}).out;
   EXPECT_THAT(this->server_names(), IsEmpty());
-  EXPECT_EQ(this->vendor->there([this] { return this->cloud.images.size(); }), images_before);
-  EXPECT_TRUE(this->vendor->there([this] { return this->cloud.firewalls.empty(); }));
-  EXPECT_EQ(this->machines->running(), 0U);
-  EXPECT_THAT(this->vendor->there([this] { return this->cloud.breaches(); }), IsEmpty());
-  EXPECT_EQ(this->vendor->there([this] { return this->cloud.over_the_limit(); }), 0);
-  std::cout << "calls to the vendor: " << this->vendor->there([this] { return this->cloud.log().size(); }) << "\n";
+  EXPECT_EQ(this->cloud->there([](auto& vendor) { return vendor.images.size(); }), images_before);
+  EXPECT_TRUE(this->cloud->there([](auto& vendor) { return vendor.firewalls.empty(); }));
+  EXPECT_EQ(this->cloud->machines().running(), 0U);
+  EXPECT_THAT(this->cloud->there([](auto& vendor) { return vendor.breaches(); }), IsEmpty());
+  EXPECT_EQ(this->cloud->there([](auto& vendor) { return vendor.over_the_limit(); }), 0);
+  std::cout << "calls to the vendor: " << this->cloud->there([](auto& vendor) { return vendor.log().size(); }) << "\n";
 }
 
 }  // namespace

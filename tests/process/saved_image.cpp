@@ -17,7 +17,7 @@ cat > config.json <<END
 {"architecture":"amd64","os":"linux","created":"2026-01-01T00:00:00Z","config":{"Cmd":["/service"]},
  "rootfs":{"type":"layers","diff_ids":["sha256:$layer"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}
 END
-echo '[{"Config":"config.json","RepoTags":["nginx:1.27"],"Layers":["layer.tar"]}]' > manifest.json
+echo '[{"Config":"config.json","RepoTags":["nginx:1.27","nginx:latest"],"Layers":["layer.tar"]}]' > manifest.json
 tar -cf "$2" layer.tar config.json manifest.json
 )sh";
 
