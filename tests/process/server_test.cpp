@@ -2,10 +2,15 @@
 // its own; the agent is killed, stopped, replaced, and lied to, while the App goes on.
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <thread>
 
+#include "providers/host_directory.hpp"
 #include "tests/process/agent_process.hpp"
 #include "tests/process/steady_load.hpp"
 
@@ -308,6 +313,47 @@ TEST_F(ServerTest, AKeyIsRotatedThroughItsSecretWithoutLosingTheHost) {
   eventually([] { return false; }, std::chrono::seconds(1));
   EXPECT_TRUE(becomes("server/web-1", "AgentReachable", "True/AgentAnswers"));
   EXPECT_EQ(pids(), before);
+}
+
+// E-56 where it bites: keys that are derived from the cloud's token change with it, all at once.
+TEST(RotatedToken, OfWhichKeysAreDerivedLosesNoneOfThreeAgents) {
+  if (!have("curl")) GTEST_SKIP() << "curl is not installed";
+  std::array<Agent, 3> agents;
+  Controller controller;
+  controller.start();
+  const auto declare = [&](std::size_t i, const std::string& tokens) {
+    const std::string name = "web-" + std::to_string(i + 1);
+    controller.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: " + name + "}\nstringData: {" + tokens +
+                     ", userId: \"42\", fingerprint: \"" + agents[i].fingerprint() +
+                     "\"}\n---\napiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: " + name +
+                     "}\nspec: {address: 127.0.0.1, agent: {port: " + std::to_string(agents[i].port()) +
+                     ", secretRef: {name: " + name + "}}}\n");
+  };
+  const auto all_answer = [&] {
+    return std::ranges::all_of(std::array{1, 2, 3}, [&](int i) {
+      return controller.condition("server/web-" + std::to_string(i), "AgentReachable") == "True/AgentAnswers";
+    });
+  };
+  const std::string of_old = providers::derived_agent_key("dop_v1_test", "42");
+  const std::string of_new = providers::derived_agent_key("dop_v1_next", "42");
+  for (std::size_t i = 0; i < agents.size(); ++i) {
+    write(agents[i].data() + "/agent.key", of_old + "\n");
+    ::chmod((agents[i].data() + "/agent.key").c_str(), 0600);
+    agents[i].start();
+    declare(i, "token: dop_v1_test");
+  }
+  ASSERT_TRUE(eventually(all_answer, std::chrono::seconds(60))) << controller.gantry({"get", "servers"}).out;
+
+  for (std::size_t i = 0; i < agents.size(); ++i) declare(i, "token: dop_v1_next, previousToken: dop_v1_test");
+  for (const auto& agent : agents)
+    EXPECT_TRUE(eventually([&] { return agent.key() == of_new; }, std::chrono::seconds(60))) << agent.log();
+  EXPECT_TRUE(eventually(all_answer, std::chrono::seconds(60))) << controller.gantry({"get", "servers"}).out;
+  // The one of before is needed no more: not by a controller that has just started either.
+  for (std::size_t i = 0; i < agents.size(); ++i) declare(i, "token: dop_v1_next");
+  controller.kill();
+  controller.start();
+  for (const auto& agent : agents) EXPECT_EQ(agent.call("GET", "/ping", "", of_new).status, 200);
+  EXPECT_TRUE(eventually(all_answer, std::chrono::seconds(60))) << controller.gantry({"get", "servers"}).out;
 }
 
 }  // namespace
