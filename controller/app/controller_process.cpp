@@ -32,6 +32,7 @@
 #include "controller/base/resident_memory.hpp"
 #include "controller/base/signals.hpp"
 #include "controller/base/wake_watch.hpp"
+#include "controller/deploy/large_body.hpp"
 #include "controller/runtime/cycles.hpp"
 #include "controller/store/embedded_store.hpp"
 #include "providers/agent/host_set.hpp"
@@ -185,6 +186,7 @@ ControllerProcess::House::House(ControllerOptions given)
   server_options.address = address.host;
   server_options.port = address.port;
   if (!options.http) server_options.tls = identity.tls;
+  server_options.limits.streamed_bytes = deploy::kBodyMax;
   api::Handler& doors = guard->watch_doors(deploy_api->handler(), {"/uploads", "/backup", "/infra", "/api/v1/infra"});
   server = std::make_unique<api::http::Server>(front, doors, guard->authenticator(), server_options);
   server->listen();

@@ -10,6 +10,17 @@ namespace {
 constexpr Duration kHeartbeat = std::chrono::seconds(15);
 constexpr std::size_t kEventsKept = 20'000;
 
+json::Value redacted(json::Value value) {
+  if (value.is_string()) return log::redacted(value.as_string());
+  if (value.is_array()) {
+    for (auto& one : value.as_array()) one = redacted(std::move(one));
+  }
+  if (value.is_object()) {
+    for (auto& [name, one] : value.as_object()) one = redacted(std::move(one));
+  }
+  return value;
+}
+
 }  // namespace
 
 class EventLog::Stream final : public api::BodyStream {
@@ -44,27 +55,24 @@ class EventLog::Stream final : public api::BodyStream {
 void EventLog::say(std::string message, json::Object more) {
   if (over_) return;
   json::Object event{
-      {"type", "log"}, {"message", log::redacted(message)}, {"ts", format_micro_time(reactor_.clock().wall())}};
-  for (auto& [name, value] : more)
-    event.set(name, value.is_string() ? json::Value(log::redacted(value.as_string())) : value);
-  add(std::move(event));
+      {"type", "log"}, {"message", std::move(message)}, {"ts", format_micro_time(reactor_.clock().wall())}};
+  for (auto& [name, value] : more) event.set(name, std::move(value));
+  add(redacted(std::move(event)));
 }
 
 void EventLog::done(bool success, json::Array servers, json::Object more) {
   if (over_) return;
   json::Object event{{"type", "done"}, {"success", success}, {"servers", std::move(servers)}};
-  for (auto& [name, value] : more)
-    event.set(name, value.is_string() ? json::Value(log::redacted(value.as_string())) : value);
-  result_ = event;
+  for (auto& [name, value] : more) event.set(name, std::move(value));
+  result_ = redacted(std::move(event));
   ended_ = reactor_.now();
   over_ = true;
-  add(std::move(event));
+  add(result_);
 }
 
-void EventLog::add(json::Object event) {
+void EventLog::add(const json::Value& event) {
   const std::size_t number = forgotten_ + frames_.size() + 1;
-  frames_.push_back("data: " + json::dump(json::Value(std::move(event))) + "\n\nid: " + id_ + "-" +
-                    std::to_string(number) + "\n\n");
+  frames_.push_back("data: " + json::dump(event) + "\n\nid: " + id_ + "-" + std::to_string(number) + "\n\n");
   if (frames_.size() > kEventsKept) {
     // A half at once: one by one would move them all each time.
     frames_.erase(frames_.begin(), frames_.begin() + kEventsKept / 2);

@@ -22,7 +22,7 @@ class EventLog : public std::enable_shared_from_this<EventLog> {
 
   const std::string& id() const { return id_; }
   // {"type":"log","message":...,"ts":...} and what `more` has besides (server, step, level). Secrets that were
-  // registered are struck out. After done() nothing is added any more.
+  // registered are struck out, wherever they stand. After done() nothing is added any more.
   void say(std::string message, json::Object more = {});
   void done(bool success, json::Array servers, json::Object more = {});
   bool over() const { return over_; }
@@ -36,7 +36,7 @@ class EventLog : public std::enable_shared_from_this<EventLog> {
 
  private:
   class Stream;
-  void add(json::Object event);
+  void add(const json::Value& event);
 
   Reactor& reactor_;
   std::string id_;

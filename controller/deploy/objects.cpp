@@ -15,7 +15,7 @@ json::Object metadata(const std::string& name, const std::string& ns, json::Obje
 
 json::Object labels_of(const std::vector<std::string>& tags) {
   json::Object labels;
-  for (const auto& tag : tags) labels.set("tag.gantry.dev/" + tag, "true");
+  for (const auto& tag : tags) labels.set(std::string(kTag) + tag, "true");
   return labels;
 }
 
@@ -100,7 +100,7 @@ std::vector<Declared> objects_of(const DeployRequest& request, const std::string
   return objects;
 }
 
-Declared snapshot_of(const ImageBuild& build, const std::string& ns) {
+Declared snapshot_of(const ImageBuild& build, const std::string& ns, const std::string& run) {
   const bool base = build.name == kBaseSnapshot;
   json::Object from;
   if (base) {
@@ -117,7 +117,9 @@ Declared snapshot_of(const ImageBuild& build, const std::string& ns) {
   json::Object builder{{"size", build.size.empty() ? "s-1vcpu-1gb" : build.size}};
   if (!build.region.empty()) builder.set("region", build.region);
   spec.set("builder", std::move(builder));
-  return ours("snapshots", "Snapshot", metadata(build.name, ns), std::move(spec));
+  json::Object meta = metadata(build.name, ns);
+  meta.set("annotations", json::Object{{"gantry.dev/reconcile-at", run}});
+  return ours("snapshots", "Snapshot", std::move(meta), std::move(spec));
 }
 
 Declared server_of(const std::string& name, const std::string& ns, const std::string& snapshot,
@@ -127,11 +129,11 @@ Declared server_of(const std::string& name, const std::string& ns, const std::st
   return ours("servers", "Server", metadata(name, ns, labels_of(tags)), std::move(spec));
 }
 
-std::vector<Declared> account_of(const Secret& token, const std::string& ns) {
+std::vector<Declared> account_of(const Secret& token, const std::string& ns, const std::string& type) {
   const std::string name = std::string(kProvider) + "-token";
   return {secret(name, ns, {{"token", base64_encode(token.reveal())}}),
           ours("providers", "Provider", metadata(std::string(kProvider), ns),
-               {{"type", "digitalocean"}, {"credentials", json::Object{{"secretRef", reference(name)}}}})};
+               {{"type", type}, {"credentials", json::Object{{"secretRef", reference(name)}}}})};
 }
 
 }  // namespace gantry::deploy

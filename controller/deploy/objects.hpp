@@ -13,6 +13,7 @@ namespace gantry::deploy {
 inline constexpr std::string_view kManager = "gantry-deploy-api";
 inline constexpr std::string_view kBaseSnapshot = "base-docker-ubuntu";
 inline constexpr std::string_view kProvider = "do";
+inline constexpr std::string_view kTag = "tag.gantry.dev/";  // label of what has that tag
 
 struct Declared {
   object::Key key;
@@ -31,11 +32,12 @@ struct Places {
 std::vector<Declared> objects_of(const DeployRequest& request, const std::string& ns, const Places& places,
                                  const std::string& code, const std::string& run);
 
-Declared snapshot_of(const ImageBuild& build, const std::string& ns);
+// run: as above.
+Declared snapshot_of(const ImageBuild& build, const std::string& ns, const std::string& run);
 Declared server_of(const std::string& name, const std::string& ns, const std::string& snapshot,
                    const std::string& region, const std::string& size, const std::vector<std::string>& tags);
 // The Provider of a token that came with a request, and the Secret that keeps it.
-std::vector<Declared> account_of(const Secret& token, const std::string& ns);
+std::vector<Declared> account_of(const Secret& token, const std::string& ns, const std::string& type);
 
 object::Key key_of(std::string_view plural, const std::string& ns, const std::string& name);
 

@@ -138,6 +138,7 @@ void read_servers(Reader& reader, DeployRequest& request) {
   request.snapshot = reader.text("snapshot_id", makes);
   request.region = reader.text("region", makes);
   request.size = reader.text("size", makes);
+  request.agent_timeout = reader.number("agent_timeout_seconds", 0, 1, 3600);
 }
 
 }  // namespace

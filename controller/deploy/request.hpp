@@ -31,6 +31,7 @@ struct DeployRequest {
   std::string snapshot;
   std::string region;
   std::string size;
+  int agent_timeout = 0;  // seconds; 0: as the controller has it
 
   // One App for each environment.
   std::string app() const { return environment.empty() ? name : name + "-" + environment; }

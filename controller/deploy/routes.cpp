@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "controller/api/access/impersonation.hpp"
 #include "controller/base/base64.hpp"
+#include "controller/deploy/large_body.hpp"
 
 namespace gantry::deploy {
 namespace {
@@ -30,13 +30,15 @@ std::string parameter(const api::HttpRequest& request, std::string_view name, st
 
 // One image on one server is a deploy like any other.
 DeployRequest read_single(json::Value body) {
-  const std::string ip = body.string_or("server_ip");
-  if (body.is_object() && !ip.empty()) {
+  if (body.is_object()) {
+    const std::string ip = body.string_or("server_ip");
     body.as_object().erase("server_ip");
-    body["server_ips"] = json::Array{ip};
+    if (!ip.empty()) body["server_ips"] = json::Array{ip};
+    if (!body.find("source_type")) body["source_type"] = "image";
   }
-  if (body.is_object() && !body.find("source_type")) body["source_type"] = "image";
-  return read_deploy(body);
+  DeployRequest wanted = read_deploy(body);
+  if (wanted.server_ips.size() != 1) throw Error(ErrorCode::Invalid, "server_ip: should be the address of one Server");
+  return wanted;
 }
 
 DeployRequest read_provision(json::Value body) {
@@ -114,8 +116,9 @@ Routes::Routes(api::Handler& next, Service& service, const api::Api& api) : next
     co_return json_response(co_await service_.setup_status(call.ns));
   });
   on("POST", {"setup", "init", "stream"}, kWriteSnapshots, [this](const Call& call) -> Task<api::HttpResponse> {
-    co_return stream_of(call,
-                        [&] { return service_.build_image(read_image_build(call.body, kBaseSnapshot), call.ns); });
+    // It needs nothing to be said.
+    const json::Value wanted = call.body.is_null() ? json::Value(json::Object()) : call.body;
+    co_return stream_of(call, [&] { return service_.build_image(read_image_build(wanted, kBaseSnapshot), call.ns); });
   });
   on("GET", {"snapshots"}, {{"list", "snapshots"}}, [this](const Call& call) -> Task<api::HttpResponse> {
     co_return json_response(co_await service_.snapshots(call.ns));
@@ -166,6 +169,9 @@ Routes::Routes(api::Handler& next, Service& service, const api::Api& api) : next
     auto code = base64_decode(call.body.string_or("code_tar_b64"));
     if (!code || code->empty())
       throw Error(ErrorCode::Invalid, "code_tar_b64: should be a tar, tar.gz or zip in base64");
+    // It is brought to that server as soon as an App there runs from it; a wrong address is told now.
+    if (const std::string ip = call.body.string_or("server_ip"); !ip.empty())
+      co_await service_.agent_health(call.ns, ip);
     co_return json_response(json::Object{{"success", true}, {"digest", co_await service_.keep_code(std::move(*code))}});
   });
   on("GET", {"operations", "{}"}, {}, [this](const Call& call) -> Task<api::HttpResponse> {
@@ -199,6 +205,12 @@ api::HttpResponse Routes::stream_of(const Call& call, const std::function<Servic
   return response;
 }
 
+std::shared_ptr<api::BodySink> Routes::sink(const api::HttpRequest& request) {
+  const auto segments = below_infra(request.segments);
+  const bool ours = request.user && request.method == "POST" && segments.size() > 1 && segments[1] == "deploy";
+  return ours ? std::make_shared<LargeBody>(held_) : next_.sink(request);
+}
+
 Task<api::HttpResponse> Routes::handle(api::HttpRequest request) {
   auto segments = below_infra(request.segments);
   if (segments.empty()) co_return co_await next_.handle(std::move(request));
@@ -216,7 +228,7 @@ Task<api::HttpResponse> Routes::answer(const api::HttpRequest& request, std::vec
   const Routed* found = nullptr;
   bool known = false;
   Call call{.request = request,
-            .user = api::access::impersonated(request, *request.user, api_.authorizer()).value_or(*request.user),
+            .user = *request.user,
             .captured = {},
             .ns = parameter(request, "namespace", "default"),
             .body = {}};
@@ -241,7 +253,8 @@ Task<api::HttpResponse> Routes::answer(const api::HttpRequest& request, std::vec
     throw Error(known ? ErrorCode::MethodNotAllowed : ErrorCode::NotFound,
                 request.method + " " + request.path + " is not of the Deploy API");
   require(call, found->needs);
-  if (!request.body.empty()) call.body = json::parse(request.body);
+  const auto* large = dynamic_cast<const LargeBody*>(request.sink.get());
+  if (const std::string& body = large ? large->text() : request.body; !body.empty()) call.body = json::parse(body);
   const std::string* header = request.header("x-cloud-token");
   const std::string* query = request.parameter("do_token");
   if (const std::string* token = header ? header : query; token && !token->empty()) {

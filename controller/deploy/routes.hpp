@@ -1,7 +1,7 @@
 // The Deploy API, in front of the Kubernetes API: below /infra and /api/v1/infra. Each route reads its parameters,
 // calls the service, and sends what it says; what anything means is decided there. Nothing can be done here that the
-// user may not do with the objects themselves: each route says what it needs, and the API's Authorizer is asked (--as
-// included). docs/deploy-api.md lists the endpoints.
+// user may not do with the objects themselves: each route says what it needs, and the API's Authorizer is asked. Stands
+// behind api::access::Doors, which sees to --as. docs/deploy-api.md lists the endpoints.
 #pragma once
 
 #include "controller/api/api.hpp"
@@ -14,7 +14,7 @@ class Routes final : public api::Handler {
   // api: whose authorizer is asked. All of them outlive this.
   Routes(api::Handler& next, Service& service, const api::Api& api);
   Task<api::HttpResponse> handle(api::HttpRequest request) override;
-  std::shared_ptr<api::BodySink> sink(const api::HttpRequest& request) override { return next_.sink(request); }
+  std::shared_ptr<api::BodySink> sink(const api::HttpRequest& request) override;
 
  private:
   // {"patch", "apps"}, {"create", "servers/agent"}: of the namespace that the call is about.
@@ -52,6 +52,7 @@ class Routes final : public api::Handler {
   Service& service_;
   const api::Api& api_;
   std::vector<Routed> routes_;
+  std::shared_ptr<int> held_ = std::make_shared<int>(0);  // bodies that are being received, or read
 };
 
 }  // namespace gantry::deploy

@@ -1,5 +1,7 @@
 #include "controller/deploy/service.hpp"
 
+#include <algorithm>
+
 #include "controller/base/log.hpp"
 #include "controller/deploy/views.hpp"
 
@@ -25,7 +27,11 @@ std::string_view word_of(DeployRequest::Source source) {
 
 Task<> Service::use_token(Secret token, std::string ns) {
   log::redact(token.reveal());
-  for (const auto& declared : account_of(token, ns))
+  // One that is there already may be of another vendor; the token is for that one then.
+  const auto there = co_await parts_.client.find(key_of("providers", ns, std::string(kProvider)));
+  const json::Value provider = there ? there->decode() : json::Value();
+  const json::Value* type = provider.at({"spec", "type"});
+  for (const auto& declared : account_of(token, ns, type ? type->as_string() : "digitalocean"))
     co_await parts_.client.patch(declared.key, api::PatchType::Apply, declared.object,
                                  {.field_manager = std::string(kManager), .force = true});
 }
@@ -68,11 +74,25 @@ Task<> Service::carry_out(Run run, Steps steps) {
 }
 
 Task<> Service::apply(EventLog& log, const std::vector<Declared>& objects) {
-  for (const auto& declared : objects) {
-    co_await parts_.client.patch(declared.key, api::PatchType::Apply, declared.object,
-                                 {.field_manager = std::string(kManager), .force = true});
-    log.say("📄 " + declared.object.string_or("kind") + " " + declared.key.name + " declared", {{"step", "declare"}});
+  std::optional<Error> refused;
+  std::vector<object::Key> servers;
+  try {
+    for (const auto& declared : objects) {
+      co_await parts_.client.patch(declared.key, api::PatchType::Apply, declared.object,
+                                   {.field_manager = std::string(kManager), .force = true});
+      log.say("📄 " + declared.object.string_or("kind") + " " + declared.key.name + " declared", {{"step", "declare"}});
+      if (declared.key.resource.plural() == "servers") servers.push_back(declared.key);
+    }
+  } catch (const Error& error) {  // tidy: thrown again below
+    refused = error;
   }
+  if (!refused) co_return;
+  // The Servers are new with this run, and would cost money for nothing.
+  for (const auto& server : servers) {
+    co_await parts_.client.remove(server);
+    log.say("🧹 Server " + server.name + " taken back", {{"step", "declare"}});
+  }
+  throw *std::move(refused);
 }
 
 Task<bool> Service::follow(EventLog& log, std::vector<object::Key> keys,
@@ -108,6 +128,7 @@ Service::Run Service::deploy(DeployRequest request, std::string ns) {
 
 Task<> Service::deploy_steps(EventLog& log, DeployRequest request, std::string ns) {
   log.say("🚀 Deploying " + request.app() + " from " + std::string(word_of(request.source)), {{"step", "begin"}});
+  co_await wait_for_agents(log, request, ns);
   const Places places = co_await places_of(request, ns);
   std::string digest;
   if (request.source == DeployRequest::Source::Code) {
@@ -120,10 +141,35 @@ Task<> Service::deploy_steps(EventLog& log, DeployRequest request, std::string n
   for (const auto& name : places.fresh) keys.push_back(key_of("servers", ns, name));
   const object::Key app = objects.back().key;
   keys.push_back(app);
-  const bool success = co_await follow(log, keys, app_is_over);
-  log.say(success ? "✅ " + request.app() + " serves" : "❌ " + request.app() + " does not serve",
-          {{"level", success ? "info" : "error"}});
-  log.done(success, co_await outcome(places, app, success));
+  bool success = false;
+  std::string failure;
+  try {
+    success = co_await follow(log, keys, app_is_over);
+  } catch (const Error& error) {  // tidy: each server's outcome is told all the same
+    failure = error.message();
+  }
+  co_await tell_outcome(log, places, app, success, std::move(failure));
+}
+
+Task<> Service::wait_for_agents(EventLog& log, const DeployRequest& request, const std::string& ns) {
+  const Duration patience =
+      request.agent_timeout > 0 ? Duration(std::chrono::seconds(request.agent_timeout)) : parts_.agents;
+  const Instant give_up = parts_.reactor.now() + patience;
+  for (const auto& ip : request.server_ips) {
+    for (bool told = false;; told = true) {
+      const auto servers = co_await list("servers", ns);
+      const json::Value* server = server_at(servers, ip);
+      if (!server)
+        throw Error(ErrorCode::NotFound, "server_ips: no Server of namespace " + ns + " has the address " + ip);
+      if (is_true(*server, "AgentReachable")) break;
+      const std::string who = "the agent of " + name_of(*server) + " (" + ip + ")";
+      if (parts_.reactor.now() >= give_up)
+        throw Error(ErrorCode::Timeout, "server_ips: " + who + " does not answer within " + human_duration(patience) +
+                                            ": " + agent_view(*server).string_or("message"));
+      if (!told) log.say("⏳ Waiting for " + who, {{"step", "agents"}, {"server", name_of(*server)}});
+      co_await sleep_for(parts_.reactor, parts_.glance);
+    }
+  }
 }
 
 Task<Places> Service::places_of(const DeployRequest& request, const std::string& ns) {
@@ -133,15 +179,12 @@ Task<Places> Service::places_of(const DeployRequest& request, const std::string&
     const json::Value* server = server_at(servers, ip);
     if (!server)
       throw Error(ErrorCode::NotFound, "server_ips: no Server of namespace " + ns + " has the address " + ip);
-    if (!is_true(*server, "AgentReachable"))
-      throw Error(ErrorCode::Conflict, "server_ips: the agent of " + name_of(*server) + " (" + ip +
-                                           ") does not answer: " + progress_text(*server));
     places.existing.push_back(name_of(*server));
   }
   if (request.new_servers > 0) {
     const json::Value snapshot = co_await named("snapshots", ns, request.snapshot);
     places.snapshot = name_of(snapshot);
-    for (int i = 0; i < request.new_servers; ++i) places.fresh.push_back(request.app() + "-" + parts_.random.suffix(6));
+    for (int i = 0; i < request.new_servers; ++i) places.fresh.push_back(fresh_name(request.app(), servers));
   }
   // Nothing said: it stays where it is.
   if (places.existing.empty() && places.fresh.empty()) {
@@ -151,7 +194,16 @@ Task<Places> Service::places_of(const DeployRequest& request, const std::string&
   co_return places;
 }
 
-Task<json::Array> Service::outcome(const Places& places, const object::Key& app, bool success) {
+// After the App that it is made for. One that is taken would change the Server that has it.
+std::string Service::fresh_name(const std::string& beginning, const std::vector<json::Value>& servers) {
+  for (;;) {
+    std::string name = beginning + "-" + parts_.random.suffix(6);
+    if (std::ranges::none_of(servers, [&](const auto& server) { return name_of(server) == name; })) return name;
+  }
+}
+
+Task<> Service::tell_outcome(EventLog& log, const Places& places, const object::Key& app, bool success,
+                             std::string failure) {
   const auto object = co_await parts_.client.find(app);
   const json::Value value = object ? object->decode() : json::Value();
   const auto servers = co_await list("servers", app.ns);
@@ -159,8 +211,18 @@ Task<json::Array> Service::outcome(const Places& places, const object::Key& app,
   for (const auto* names : {&places.existing, &places.fresh}) {
     for (const auto& name : *names) all.push_back(server_outcome(name, servers, value, success));
   }
-  if (all.empty()) all.push_back(json::Object{{"name", "local"}, {"success", success}});
-  co_return all;
+  if (all.empty()) {
+    json::Object here{{"name", "local"}, {"success", success}};
+    if (!success) here.set("error", failure.empty() ? progress_text(value) : failure);
+    all.push_back(std::move(here));
+  }
+  if (success) {
+    log.say("✅ " + app.name + " serves", {{"level", "info"}});
+    co_return log.done(true, std::move(all));
+  }
+  if (failure.empty()) failure = progress_text(value);
+  log.say("❌ " + app.name + " does not serve: " + failure, {{"level", "error"}});
+  log.done(false, std::move(all), {{"error", failure}});
 }
 
 Service::Run Service::provision(DeployRequest wanted, std::string ns) {
@@ -179,7 +241,9 @@ Service::Run Service::provision(DeployRequest wanted, std::string ns) {
     for (const auto& key : keys) {
       const bool ready = co_await follow(log, {key}, server_is_over);
       success = success && ready;
-      servers.push_back(server_view((co_await parts_.client.find(key))->decode(), {}));
+      const auto server = co_await parts_.client.find(key);
+      const auto images = co_await list("snapshots", ns);
+      if (server) servers.push_back(server_view(server->decode(), images));
     }
     log.done(success, std::move(servers));
   });
@@ -188,11 +252,19 @@ Service::Run Service::provision(DeployRequest wanted, std::string ns) {
 Service::Run Service::build_image(ImageBuild build, std::string ns) {
   return begin(ns, "snapshots", [this, build = std::move(build), ns](EventLog& log) -> Task<> {
     log.say("🚀 Building " + build.name, {{"step", "begin"}});
-    const Declared snapshot = snapshot_of(build, ns);
+    const Declared snapshot = snapshot_of(build, ns, log.id());
+    // Somebody may make it in half an hour; whoever asks here waits for an answer.
+    if (const std::string base = starts_from(snapshot.object);
+        !base.empty() && !co_await parts_.client.find(key_of("snapshots", ns, base)))
+      throw Error(ErrorCode::NotFound, "there is no snapshot " + base + " to build it from" +
+                                           (base == kBaseSnapshot ? "; POST /infra/setup/init/stream makes it" : ""));
     co_await apply(log, {snapshot});
     const bool success = co_await follow(log, {snapshot.key}, snapshot_is_over);
     const auto object = co_await parts_.client.find(snapshot.key);
-    log.done(success, {}, {{"snapshot", object ? snapshot_view(object->decode()) : json::Value()}});
+    const json::Value value = object ? object->decode() : json::Value();
+    json::Object more{{"snapshot", object ? snapshot_view(value) : json::Value()}};
+    if (!success) more.set("error", progress_text(value));
+    log.done(success, {}, std::move(more));
   });
 }
 
@@ -230,8 +302,12 @@ Task<json::Value> Service::snapshots(std::string ns) {
 
 Task<json::Value> Service::servers(std::string ns) {
   const auto images = co_await list("snapshots", ns);
+  std::map<std::string, std::string> regions;
+  for (const auto& provider : co_await list("providers", ns))
+    regions[name_of(provider)] = provider.text_at({"spec", "region"});
   json::Array all;
-  for (const auto& object : co_await list("servers", ns)) all.push_back(server_view(object, images));
+  for (const auto& object : co_await list("servers", ns))
+    all.push_back(server_view(object, images, regions[object.text_at({"spec", "providerRef", "name"})]));
   co_return all;
 }
 

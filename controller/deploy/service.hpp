@@ -27,6 +27,7 @@ class Service {
     // An operation of the agent of a Server ("namespace/name"): POST of that path. Throws what the agent says.
     std::function<Task<json::Value>(std::string server, std::string path, json::Value body, Duration limit)> ask_agent;
     Duration patience = std::chrono::minutes(30);      // with one run
+    Duration agents = std::chrono::minutes(2);         // until the agents of the servers that were named answer
     Duration glance = std::chrono::milliseconds(500);  // between two looks at it
   };
   explicit Service(Parts parts) : parts_(std::move(parts)) {}
@@ -71,7 +72,10 @@ class Service {
   Task<bool> follow(EventLog& log, std::vector<object::Key> keys,
                     std::function<std::optional<bool>(const json::Value&)> over);
   Task<Places> places_of(const DeployRequest& request, const std::string& ns);
-  Task<json::Array> outcome(const Places& places, const object::Key& app, bool success);
+  Task<> wait_for_agents(EventLog& log, const DeployRequest& request, const std::string& ns);
+  std::string fresh_name(const std::string& beginning, const std::vector<json::Value>& servers);
+  // Of each server, and what to say when it did not go well.
+  Task<> tell_outcome(EventLog& log, const Places& places, const object::Key& app, bool success, std::string failure);
 
   Task<std::vector<json::Value>> list(std::string_view plural, std::string ns);
   Task<json::Value> server_with(std::string ns, std::string ip);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/cli/conditions.hpp"
+#include "controller/deploy/objects.hpp"
 
 namespace gantry::deploy {
 namespace {
@@ -46,6 +47,12 @@ const json::Value* said_of(const json::Value& object, std::string_view condition
   return found && status_of(object).int_or("observedGeneration", 0) >= generation ? found : nullptr;
 }
 
+// Since this run asked for it, where it did; what was said before is no answer.
+bool was_looked_at(const json::Value& object) {
+  const std::string asked = part(part(object, "metadata"), "annotations").string_or("gantry.dev/reconcile-at");
+  return status_of(object).string_or("lastHandledReconcileAt") == asked;
+}
+
 }  // namespace
 
 std::string name_of(const json::Value& object) { return part(object, "metadata").string_or("name"); }
@@ -58,6 +65,10 @@ bool is_true(const json::Value& object, std::string_view condition) {
 
 std::string progress_text(const json::Value& object) {
   const json::Value* ready = said_of(object, "Ready");
+  // Where nothing is known of the thing itself, why it could not be looked at says more.
+  if (const json::Value* synced = said_of(object, "Synced");
+      ready && synced && ready->string_or("status") == "Unknown" && synced->string_or("status") == "False")
+    ready = synced;
   if (!ready) return {};
   const std::string reason = ready->string_or("reason");
   const std::string message = ready->string_or("message");
@@ -66,15 +77,21 @@ std::string progress_text(const json::Value& object) {
 
 std::optional<bool> app_is_over(const json::Value& app) {
   const json::Value* ready = said_of(app, "Ready");
-  const std::string asked = part(part(app, "metadata"), "annotations").string_or("gantry.dev/reconcile-at");
-  if (!ready || status_of(app).string_or("lastHandledReconcileAt") != asked) return std::nullopt;
+  if (!ready || !was_looked_at(app)) return std::nullopt;
   if (ready->string_or("status") == "True") return true;
   return cli::waiting_helps(ready->string_or("reason")) ? std::nullopt : std::optional(false);
 }
 
 std::optional<bool> server_is_over(const json::Value& server) {
   const json::Value* ready = said_of(server, "Ready");
-  if (ready && ready->string_or("status") == "True") return true;
+  if (!ready || !was_looked_at(server)) return std::nullopt;
+  if (ready->string_or("status") == "True") return true;
+  // What passes only when somebody changes what was asked for, or the account.
+  static constexpr std::string_view kFinal[] = {"Unauthorized", "Forbidden",    "CatalogueMismatch",
+                                                "Invalid",      "NotSupported", "BuildFailed"};
+  for (const json::Value* said : {ready, said_of(server, "Synced")}) {
+    if (said && std::ranges::find(kFinal, said->string_or("reason")) != std::end(kFinal)) return false;
+  }
   return std::nullopt;
 }
 
@@ -99,7 +116,8 @@ std::string starts_from(const json::Value& object) {
   return direct.empty() ? part(part(spec, "from"), "snapshotRef").string_or("name") : direct;
 }
 
-json::Value server_view(const json::Value& server, const std::vector<json::Value>& snapshots) {
+json::Value server_view(const json::Value& server, const std::vector<json::Value>& snapshots,
+                        const std::string& region) {
   const json::Value& spec = part(server, "spec");
   const json::Value& status = status_of(server);
   json::Object image{{"name", spec.string_or("image")}};
@@ -110,12 +128,15 @@ json::Value server_view(const json::Value& server, const std::vector<json::Value
     }
   }
   json::Array tags;
-  for (const auto& [name, value] : part(part(server, "metadata"), "labels").as_object()) tags.emplace_back(name);
-  return json::Object{
-      {"id", status.string_or("id")},       {"name", name_of(server)},          {"ip", address_of(server)},
-      {"region", spec.string_or("region")}, {"size", spec.string_or("size")},   {"status", status.string_or("state")},
-      {"ready", is_true(server, "Ready")},  {"message", progress_text(server)}, {"image", std::move(image)},
-      {"agent", part(status, "agent")},     {"tags", std::move(tags)},          {"cost", part(status, "cost")}};
+  for (const auto& [name, value] : part(part(server, "metadata"), "labels").as_object()) {
+    if (name.starts_with(kTag)) tags.emplace_back(name.substr(kTag.size()));
+  }
+  return json::Object{{"id", status.string_or("id")},      {"name", name_of(server)},
+                      {"ip", address_of(server)},          {"region", spec.string_or("region", region)},
+                      {"size", spec.string_or("size")},    {"status", status.string_or("state")},
+                      {"ready", is_true(server, "Ready")}, {"message", progress_text(server)},
+                      {"image", std::move(image)},         {"agent", part(status, "agent")},
+                      {"tags", std::move(tags)},           {"cost", part(status, "cost")}};
 }
 
 json::Value snapshot_view(const json::Value& snapshot) {

@@ -27,7 +27,9 @@ std::vector<std::string> placed_on(const json::Value& app);
 // Name of the Snapshot that a Server or a Snapshot starts from; empty: none.
 std::string starts_from(const json::Value& object);
 
-json::Value server_view(const json::Value& server, const std::vector<json::Value>& snapshots);
+// region: of its Provider, for a Server that names none itself.
+json::Value server_view(const json::Value& server, const std::vector<json::Value>& snapshots,
+                        const std::string& region = {});
 json::Value snapshot_view(const json::Value& snapshot);
 json::Value agent_view(const json::Value& server);
 json::Value server_outcome(const std::string& name, const std::vector<json::Value>& servers, const json::Value& app,

@@ -1,4 +1,5 @@
-// The Deploy API in front of a real API and store; the test plays the reconcilers, by writing what they would say.
+// The Deploy API in front of a real API and store, behind the doors that are in front of it in a controller; the test
+// plays the reconcilers, by writing what they would say.
 #include "controller/deploy/routes.hpp"
 
 #include <gmock/gmock.h>
@@ -6,6 +7,7 @@
 
 #include <set>
 
+#include "controller/api/access/doors.hpp"
 #include "controller/base/base64.hpp"
 #include "controller/base/log.hpp"
 #include "tests/world/world.hpp"
@@ -71,7 +73,7 @@ class DeployApi : public ::testing::Test {
     asked.user = api::User{.name = "admin", .uid = {}, .groups = {"system:masters"}};
     return asked;
   }
-  api::HttpResponse ask(api::HttpRequest asked) { return world.run(routes.handle(std::move(asked))); }
+  api::HttpResponse ask(api::HttpRequest asked) { return world.run(doors.handle(std::move(asked))); }
   api::HttpResponse ask(std::string method, const std::string& target, json::Value body = {}) {
     return ask(request(std::move(method), target, std::move(body)));
   }
@@ -145,6 +147,19 @@ class DeployApi : public ::testing::Test {
          co_return json::Object{{"asked", server + path}};
        }}};
   Routes routes{world.api(), service, world.api()};
+  // Whom the API asks now: tests change that.
+  struct AsTheApi final : api::Authorizer {
+    explicit AsTheApi(api::Api& api) : api(api) {}
+    bool allow(const api::User& user, const api::Access& access) const override {
+      return api.authorizer().allow(user, access);
+    }
+    json::Value rules(const api::User& user, std::string_view ns) const override {
+      return api.authorizer().rules(user, ns);
+    }
+    api::Api& api;
+  } authorizer{world.api()};
+  api::access::FlowControl flow{world.reactor};
+  api::access::Doors doors{routes, world.reactor, {authorizer, flow, nullptr}, {"/infra", "/api/v1/infra"}};
 };
 
 TEST_F(DeployApi, ADeployEndsInAnAppAndIsToldUntilItServes) {
@@ -252,12 +267,38 @@ TEST_F(DeployApi, AFailureIsToldAndEndsTheStreamWithOneDone) {
   EXPECT_TRUE(servers[0].bool_or("success", false)) << "one server's failure is told apart";
   EXPECT_FALSE(servers[1].bool_or("success", true));
   EXPECT_THAT(servers[1].string_or("error"), HasSubstr("1 of 2"));
+  EXPECT_THAT(events.back().string_or("error"), HasSubstr("1 of 2"));
 
   body.set("server_ips", json::Array{"192.0.2.77"});
   const auto unknown = events_of(read(*ask("POST", "/infra/deploy", body).stream));
   EXPECT_EQ(unknown.back().string_or("type"), "done");
   EXPECT_FALSE(unknown.back().bool_or("success", true));
   EXPECT_THAT(unknown.back().string_or("error"), HasSubstr("192.0.2.77"));
+}
+
+TEST_F(DeployApi, AnAgentThatIsLateIsWaitedForBeforeAnythingIsDeclared) {
+  server("web-1", "10.0.0.1");
+  say("Server/web-1", "AgentSilent", "it was last heard a minute ago",
+      {{"addresses", json::Array{json::Object{{"type", "InternalIP"}, {"address", "10.0.0.1"}}}}});
+  json::Object body = image_deploy();
+  body.set("server_ips", json::Array{"10.0.0.1"});
+  const auto late = ask("POST", "/infra/deploy", body);
+  world.advance(1min);
+  EXPECT_THAT(world.list("App"), IsEmpty());
+  server("web-1", "10.0.0.1");
+  world.advance(2s);
+  EXPECT_THAT(world.list("App"), SizeIs(1));
+  say("App/myapp", "AllReplicasReady", "");
+  const std::string told = read(*late.stream);
+  EXPECT_THAT(told, AllOf(HasSubstr("Waiting for the agent of web-1 (10.0.0.1)"), HasSubstr(R"("success":true)")));
+
+  // One that never comes: the end names it, and how long it was waited for.
+  say("Server/web-1", "AgentSilent", "it was last heard a minute ago",
+      {{"addresses", json::Array{json::Object{{"type", "InternalIP"}, {"address", "10.0.0.1"}}}}});
+  body.set("agent_timeout_seconds", 20);
+  const auto never = events_of(read(*ask("POST", "/infra/deploy", body).stream, 1min));
+  EXPECT_THAT(never.back().string_or("error"),
+              AllOf(HasSubstr("web-1 (10.0.0.1) does not answer within 20s"), HasSubstr("last heard a minute ago")));
 }
 
 TEST_F(DeployApi, WhatWasSaidBeforeIsNoAnswerToTheNextDeploy) {
@@ -280,6 +321,120 @@ TEST_F(DeployApi, ADeployThatNeverEndsIsEnded) {
   const auto events = events_of(read(*response.stream, 2h));
   EXPECT_EQ(events.back().string_or("type"), "done");
   EXPECT_THAT(events.back().string_or("error"), HasSubstr("not done within 30m"));
+  EXPECT_THAT(json::dump(*events.back().find("servers")), HasSubstr(R"("name":"local","success":false)"));
+}
+
+TEST_F(DeployApi, WhatHalfOfIsRefusedIsTakenBack) {
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base}\nspec: {providerRef: {name: do}, from: "
+      "{image: ubuntu-24-04-x64}}\n");
+  std::set<std::string> made;
+  world.api().add_check(object::Resource::of("gantry.dev", "servers"),
+                        [&](const api::Review& review, std::vector<FieldError>& causes) {
+                          made.insert(review.object.text_at({"metadata", "name"}));
+                          if (made.size() > 2) causes.push_back({"FieldValueForbidden", "spec", "2 is the limit"});
+                        });
+  json::Object body = image_deploy();
+  for (const auto& [field, value] : std::initializer_list<std::pair<const char*, json::Value>>{
+           {"new_server_count", 3}, {"snapshot_id", "base"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}})
+    body.set(field, value);
+  const std::string told = read(*ask("POST", "/infra/deploy", body).stream);
+  EXPECT_THAT(told, AllOf(HasSubstr("2 is the limit"), HasSubstr("taken back"), HasSubstr(R"("success":false)")));
+  EXPECT_THAT(world.list("Server"), IsEmpty());
+  EXPECT_THAT(world.list("App"), IsEmpty());
+}
+
+TEST_F(DeployApi, ATokenThatIsRefusedEndsTheBuildAndTheNextOneBeginsAnew) {
+  const auto refused = [&](const std::string& reason) {
+    const json::Value object = world.get("Snapshot/base-docker-ubuntu");
+    json::Array conditions;
+    for (const char* type : {"Ready", "Synced"})
+      conditions.push_back(json::Object{{"type", type},
+                                        {"status", type == std::string("Ready") ? "Unknown" : "False"},
+                                        {"reason", reason},
+                                        {"message", "the account refuses the token"},
+                                        {"lastTransitionTime", "2026-11-21T10:00:00Z"}});
+    world.run(world.user().patch_status(
+        world.key("Snapshot/base-docker-ubuntu"), api::PatchType::Merge,
+        json::Object{{"status", json::Object{{"observedGeneration", 1},
+                                             {"lastHandledReconcileAt",
+                                              *object.at({"metadata", "annotations", "gantry.dev/reconcile-at"})},
+                                             {"conditions", std::move(conditions)}}}}));
+  };
+  const auto first = ask("POST", "/infra/setup/init/stream");
+  world.advance(1s);
+  refused("Unauthorized");
+  const auto events = events_of(read(*first.stream));
+  EXPECT_FALSE(events.back().bool_or("success", true));
+  EXPECT_THAT(events.back().string_or("error"), HasSubstr("the account refuses the token"));
+  // What was said to the first is no answer to the second.
+  const auto second = ask("POST", "/infra/setup/init/stream");
+  EXPECT_THAT(read(*second.stream, 10s), Not(HasSubstr(R"("type":"done")")));
+  say("Snapshot/base-docker-ubuntu", "Available", "");
+  EXPECT_THAT(read(*second.stream), HasSubstr(R"("success":true)"));
+}
+
+// E-34 and E-36: pages know these sequences, so a change of one is a change here.
+TEST_F(DeployApi, TheEventsOfABuildAreAlwaysTheseInThisOrder) {
+  for (const auto& [path, body, name] :
+       {std::tuple("/infra/setup/init/stream", json::Value(), std::string("base-docker-ubuntu")),
+        std::tuple("/infra/images/build/stream", json::Value(json::Object{{"name", "media"}}), std::string("media"))}) {
+    const auto response = ask("POST", path, body);
+    world.advance(100ms);
+    say("Snapshot/" + name, "Building", "there is no image yet");
+    world.advance(1s);
+    say("Snapshot/" + name, "Copying", "it is not in all regions yet");
+    world.advance(1s);
+    say("Snapshot/" + name, "Available", "", {{"id", "77"}});
+    std::vector<std::string> told;
+    for (const auto& event : events_of(read(*response.stream)))
+      told.push_back(event.string_or("type") + " " + event.string_or("step") + " " + event.string_or("message"));
+    EXPECT_THAT(told, ElementsAre("log begin 🚀 Building " + name, "log declare 📄 Snapshot " + name + " declared",
+                                  "log follow " + name + ": Building: there is no image yet",
+                                  "log follow " + name + ": Copying: it is not in all regions yet",
+                                  "log follow " + name + ": Available", "done  "));
+  }
+}
+
+TEST_F(DeployApi, CodeMayBeLargerThanAnyOtherRequest) {
+  auto large = request("POST", "/api/v1/infra/deploy");
+  const auto sink = doors.sink(large);
+  ASSERT_TRUE(sink);
+  const std::string code(8 << 20, 'c');
+  const std::string body = json::dump(
+      json::Object{{"name", "big"}, {"port", 80}, {"source_type", "code"}, {"code_tar_b64", base64_encode(code)}});
+  for (std::size_t at = 0; at < body.size(); at += 1 << 20) world.run(sink->take(body.substr(at, 1 << 20)));
+  large.sink = sink;
+  EXPECT_EQ(ask(std::move(large)).status, 200);
+  world.advance(1s);
+  EXPECT_THAT(uploaded, ElementsAre(code));
+
+  EXPECT_FALSE(doors.sink(request("POST", "/infra/servers/provision"))) << "nothing else here is";
+  auto stranger = request("POST", "/infra/deploy");
+  stranger.user.reset();
+  EXPECT_FALSE(doors.sink(stranger));
+  // Many at once are told to come back, before their memory is all there is.
+  std::vector<std::shared_ptr<api::BodySink>> many;
+  for (int i = 0; i < 20; ++i) many.push_back(doors.sink(request("POST", "/infra/deploy")));
+  EXPECT_NO_THROW(world.run(many.back()->take(std::string(1 << 20, 'x'))));
+  EXPECT_THROW(world.run(many.back()->take(std::string(4 << 20, 'x'))), Error);
+}
+
+TEST_F(DeployApi, WhatCannotBeLookedAtSaysWhy) {
+  const auto response = ask("POST", "/infra/deploy", image_deploy());
+  world.advance(1s);
+  json::Array conditions;
+  for (const auto& [type, status, message] : {std::tuple("Ready", "Unknown", "not known yet"),
+                                              std::tuple("Synced", "False", "the account refuses the token")})
+    conditions.push_back(json::Object{{"type", type},
+                                      {"status", status},
+                                      {"reason", "ServiceUnavailable"},
+                                      {"message", message},
+                                      {"lastTransitionTime", "2026-11-21T10:00:00Z"}});
+  world.run(world.user().patch_status(
+      world.key("App/myapp"), api::PatchType::Merge,
+      json::Object{{"status", json::Object{{"observedGeneration", 1}, {"conditions", std::move(conditions)}}}}));
+  EXPECT_THAT(read(*response.stream, 10s), HasSubstr("the account refuses the token"));
 }
 
 TEST_F(DeployApi, AllMistakesAreToldAtOnceAndNothingIsMade) {
@@ -359,10 +514,38 @@ TEST_F(DeployApi, ATokenIsKeptAsAProviderAndSeenNowhere) {
   EXPECT_EQ(world.get("Provider/do").at({"spec", "type"})->as_string(), "digitalocean");
   EXPECT_EQ(log::redacted("with dop_v1_of_somebody in it"), "with *** in it");
   EXPECT_THAT(response.headers, ::testing::Contains(::testing::Pair("Warning", HasSubstr("deprecated"))));
+
+  // A Provider of that name may be of another vendor: the next token is that one's, and it stays what it is.
+  world.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n");
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: do, namespace: other}\nspec: {type: hetzner, "
+      "credentials: {secretRef: {name: theirs}}}\n");
+  auto with_header = request("GET", "/infra/servers?namespace=other");
+  with_header.headers.emplace_back("x-cloud-token", "token-of-hetzner");
+  EXPECT_EQ(ask(std::move(with_header)).status, 200);
+  const auto key = object::Key{world.key("Provider/do").resource, "other", "do"};
+  const json::Value provider = world.run(world.user().find(key))->decode();
+  EXPECT_EQ(provider.text_at({"spec", "type"}), "hetzner");
+  EXPECT_EQ(provider.text_at({"spec", "credentials", "secretRef", "name"}), "do-token");
+}
+
+TEST_F(DeployApi, ServersThatAreMadeHaveNamesOfTheirOwn) {
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: base}\nspec: {providerRef: {name: do}, from: "
+      "{image: ubuntu-24-04-x64}}\n");
+  for (int i = 0; i < 10; ++i) {
+    ask("POST", "/infra/servers/provision",
+        json::Object{{"snapshot_id", "base"}, {"region", "lon1"}, {"size", "s-1vcpu-1gb"}, {"count", 100}});
+    world.advance(1s);
+  }
+  EXPECT_THAT(world.list("Server"), SizeIs(1000)) << "one that came twice would be one Server";
 }
 
 TEST_F(DeployApi, SnapshotsAreBuiltListedCopiedAndKeptWhileNeeded) {
-  const auto base = ask("POST", "/infra/setup/init/stream", json::Object{});
+  const auto early = ask("POST", "/infra/images/build/stream", json::Object{{"name", "media"}});
+  EXPECT_THAT(read(*early.stream), HasSubstr("there is no snapshot base-docker-ubuntu to build it from"));
+  EXPECT_THAT(world.list("Snapshot"), IsEmpty());
+  const auto base = ask("POST", "/infra/setup/init/stream");
   world.advance(1s);
   EXPECT_EQ(json::dump(*world.get("Snapshot/base-docker-ubuntu").at({"spec", "regions"})), R"(["*"])");
   say("Snapshot/base-docker-ubuntu", "Available", "", {{"id", "77"}});
@@ -395,6 +578,16 @@ TEST_F(DeployApi, ServersAreListedMadeAndRemoved) {
   const json::Value list = json::parse(text(ask("GET", "/infra/servers")));
   ASSERT_THAT(list.as_array(), SizeIs(1));
   EXPECT_EQ(list.as_array()[0].string_or("ip"), "10.0.0.1");
+  // What a page filters by is there for a Server that leaves it to its Provider, too; and tags are as they were given.
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: do}\nspec: {type: digitalocean, region: lon1, "
+      "credentials: {secretRef: {name: t}}}\n");
+  world.apply(
+      "apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: web-2, labels: {tag.gantry.dev/api: \"true\", "
+      "pool: web}}\nspec: {providerRef: {name: do}, size: s-1vcpu-1gb, image: ubuntu-24-04-x64}\n");
+  EXPECT_THAT(text(ask("GET", "/infra/servers")),
+              AllOf(HasSubstr(R"("region":"lon1")"), HasSubstr(R"("tags":["api"])")));
+  world.remove("Server/web-2");
   EXPECT_TRUE(list.as_array()[0].find("image")->is_object());
   EXPECT_THAT(text(ask("GET", "/infra/agent/health?server_ip=10.0.0.1")), HasSubstr(R"("success":true)"));
   EXPECT_EQ(ask("GET", "/infra/agent/health?server_ip=192.0.2.1").status, 404) << "no open relay";
@@ -551,9 +744,9 @@ TEST_F(DeployApi, OneImageOnOneServerIsAnsweredWhenItServes) {
     json::Object body{{"name", "single"}, {"port", 80}, {"image", "nginx"}};
     if (std::string_view(path).ends_with("single")) body.set("server_ip", "10.0.0.1");
     std::optional<api::HttpResponse> response;
-    world.reactor.spawn([](Routes& to, api::HttpRequest asked, std::optional<api::HttpResponse>& into) -> Task<> {
+    world.reactor.spawn([](api::Handler& to, api::HttpRequest asked, std::optional<api::HttpResponse>& into) -> Task<> {
       into = co_await to.handle(std::move(asked));
-    }(routes, request("POST", path, body), response));
+    }(doors, request("POST", path, body), response));
     world.settle();
     EXPECT_FALSE(response) << path;
     say("App/single", "AllReplicasReady", "");
