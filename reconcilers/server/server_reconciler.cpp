@@ -272,6 +272,24 @@ runtime::Report ServerReconciler::report(const runtime::Subject& subject, const 
   return report;
 }
 
+namespace {
+
+// A refusal is nearly always something that was copied wrongly; where to look is said with it.
+std::string how_to_mend(const ServerSeen& seen) {
+  const std::string& problem = seen.contact->problem;
+  if (problem.contains("X-API-Key")) return "; key in the Secret has to be what agent.key on that machine holds";
+  if (!problem.contains("certificate verify failed")) return {};
+  if (problem.contains("expired") || problem.contains("not yet valid"))
+    return "; look at the clocks of both machines, then at the agent's certificate";
+  if (!seen.endpoint.pin.empty())
+    return "; it is another certificate than fingerprint in the Secret names (" + seen.endpoint.pin +
+           "); agent.json on that machine says the agent's own";
+  return "; the authority that is trusted (ca.crt in the Secret, else this controller's own) did not sign it: put the "
+         "fingerprint that agent.json on that machine says into the Secret of spec.agent.secretRef";
+}
+
+}  // namespace
+
 void ServerReconciler::report_agent(const ServerSeen& seen, runtime::Report& report) const {
   report_awake(seen, report);
   const auto both = [&](std::string status, std::string reason, std::string message) {
@@ -298,7 +316,7 @@ void ServerReconciler::report_agent(const ServerSeen& seen, runtime::Report& rep
   if (contact.connected) {
     both("True", "AgentAnswers", "the agent answers");
   } else if (contact.refused) {
-    both("False", "AgentRefuses", contact.problem);
+    both("False", "AgentRefuses", contact.problem + how_to_mend(seen));
   } else if (seen.now - contact.silent_since < parts_.grace) {
     if (contact.ever || seen.where == Where::Local) {
       both("Unknown", "HeartbeatLost",

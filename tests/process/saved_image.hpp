@@ -1,4 +1,4 @@
-// An image without a registry: the stand-in as nginx:1.27, in the file that `docker save` would write.
+// An image without a registry: the stand-in as nginx:1.27 and nginx:latest, in the file that `docker save` would write.
 #pragma once
 
 #include <string>

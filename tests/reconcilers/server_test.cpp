@@ -110,6 +110,31 @@ TEST_F(ServerWorld, ARefusalIsSaidAtOnce) {
   EXPECT_THAT(world.message("Server/web-1", "Ready"), HasSubstr("X-API-Key"));
 }
 
+TEST_F(ServerWorld, ARefusalSaysWhereToLook) {
+  const auto told = [&](const std::string& problem) {
+    hosts.lose(world, problem, true);
+    return world.message("Server/web-1", "Ready");
+  };
+  apply("{address: 10.0.0.5}");
+  EXPECT_THAT(told("the agent: the header X-API-Key must carry this agent's key"),
+              HasSubstr("agent.key on that machine"));
+  EXPECT_THAT(told("certificate verify failed (unable to get local issuer certificate)"),
+              HasSubstr("put the fingerprint that agent.json"));
+  EXPECT_THAT(told("certificate verify failed (certificate is not yet valid)"), HasSubstr("clocks of both machines"));
+  world.apply(
+      "apiVersion: v1\nkind: Secret\nmetadata: {name: opens, namespace: default}\n"
+      "stringData: {key: k, fingerprint: \"sha256:ab\"}\n");
+  apply("{address: 10.0.0.5, agent: {secretRef: {name: opens}}}");
+  EXPECT_THAT(told("certificate verify failed (certificate rejected)"), HasSubstr("(sha256:ab)"));
+}
+
+TEST_F(ServerWorld, AnAddressIsAnAddressAlone) {
+  for (const char* good : {"10.0.0.5", "fd00::5", "::1", "fe80::1%eth0", "web-1", "web_1.home.example.org"})
+    EXPECT_NO_THROW(apply("{address: \"" + std::string(good) + "\"}")) << good;
+  for (const char* bad : {"http://10.0.0.5", "10.0.0.5:9999", "10.0.0.5/24", "10.0.0.5 ", "-web"})
+    EXPECT_THROW(apply("{address: \"" + std::string(bad) + "\"}"), Error) << bad;
+}
+
 TEST_F(ServerWorld, AnAgentOfAnotherVersionIsNotCurrent) {
   apply("{address: 10.0.0.5}");
   hosts.reach(world, "1.0.0");
