@@ -135,6 +135,7 @@ reconcilers::provider::AgentSource AgentArchive::source() const {
   source.url = base_url_ + "/agent/" + sha256_ + ".tar.gz";
   source.sha256 = sha256_;
   source.version = version_;
+  source.reports = base_url_ + "/agent/builds/";
   return source;
 }
 

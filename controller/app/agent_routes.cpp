@@ -28,8 +28,18 @@ class FileBody final : public api::BodyStream {
 }  // namespace
 
 Task<api::HttpResponse> AgentRoutes::handle(api::HttpRequest request) {
-  const bool mine = request.segments.size() == 2 && request.segments[0] == "agent";
-  return mine ? answer(std::move(request)) : next_.handle(std::move(request));
+  const auto& way = request.segments;
+  if (way.size() == 3 && way[0] == "agent" && way[1] == "builds") co_return take_report(std::move(request));
+  const bool mine = way.size() == 2 && way[0] == "agent";
+  co_return co_await (mine ? answer(std::move(request)) : next_.handle(std::move(request)));
+}
+
+api::HttpResponse AgentRoutes::take_report(api::HttpRequest request) {
+  if (request.method != "POST")
+    return api::status_response(Error(ErrorCode::MethodNotAllowed, "reports of builders are sent with POST"));
+  if (!reports_.put(request.segments[2], std::move(request.body)))
+    return api::status_response(Error(ErrorCode::NotFound, "no such builder is waited for, or it says too much"));
+  return {};
 }
 
 Task<api::HttpResponse> AgentRoutes::answer(api::HttpRequest request) {

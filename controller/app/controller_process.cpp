@@ -118,6 +118,7 @@ struct ControllerProcess::House {
   std::shared_ptr<runtime::Plane> plane;
   http::CpprestTransport outside{loop};
   std::unique_ptr<AgentArchive> agent_archive;
+  std::unique_ptr<reconcilers::provider::BuildReports> build_reports;
   std::unique_ptr<AgentRoutes> agent_routes;
   Reconcilers reconcilers;
 
@@ -179,7 +180,9 @@ ControllerProcess::House::House(ControllerOptions given)
   agent_archive = std::make_unique<AgentArchive>(loop, pool, options.data_dir,
                                                  options.advertise.empty() ? "" : "https://" + options.advertise,
                                                  std::string(kVersion));
-  agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive);
+  build_reports =
+      std::make_unique<reconcilers::provider::BuildReports>(Secret(kept_key(options.data_dir, "config.key", random)));
+  agent_routes = std::make_unique<AgentRoutes>(*uploads, *agent_archive, *build_reports);
   deploy_api = std::make_unique<DeployApi>(*agent_routes, *api, front, loop, random, code->uploads(), *hosts);
 
   api::http::ServerOptions server_options;
@@ -223,7 +226,8 @@ ControllerProcess::House::House(ControllerOptions given)
                .random = random,
                .issue = [this](const std::string& name) { return issue_agent_certificate(options.data_dir, name); },
                .agent_source = [this] { return agent_archive->source(); },
-               .accounts_board = accounts_board});
+               .accounts_board = accounts_board,
+               .build_reports = *build_reports});
 
   api->on_kind([this](object::Resource resource, object::KindPtr kind) {
     loop.post([this, resource, kind = std::move(kind)] {

@@ -79,7 +79,8 @@ Reconcilers serve_kinds(runtime::Plane& plane, ReconcilerParts parts) {
                                                                           .client = parts.client,
                                                                           .accounts = *made.accounts,
                                                                           .agent_source = parts.agent_source,
-                                                                          .wake = wake}));
+                                                                          .wake = wake,
+                                                                          .build_reports = &parts.build_reports}));
   // A Release's status is written by its App's reconciler.
   plane.leave_alone(ours("releases"));
   return made;

@@ -15,6 +15,7 @@
 #include "reconcilers/app/app_reconciler.hpp"
 #include "reconcilers/provider/accounts.hpp"
 #include "reconcilers/provider/board.hpp"
+#include "reconcilers/provider/build_reports.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
 
 namespace gantry::app {
@@ -43,7 +44,8 @@ struct ReconcilerParts {
   Random& random;
   std::function<reconcilers::server::ServerReconciler::AgentCertificate(const std::string& name)> issue;
   std::function<reconcilers::provider::AgentSource()> agent_source;
-  reconcilers::provider::Board& accounts_board;  // outlives them
+  reconcilers::provider::Board& accounts_board;        // outlives them
+  reconcilers::provider::BuildReports& build_reports;  // likewise
 };
 
 // What stands behind each type of Provider.

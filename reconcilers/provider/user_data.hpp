@@ -15,6 +15,7 @@ struct AgentSource {
   std::string sha256;  // of the archive; guards it, whoever serves it
   std::string version;
   bool pending = false;  // it is being packed
+  std::string reports;   // where builders say what has failed, without their token; empty: nowhere
 };
 
 struct AgentSetup {
@@ -31,6 +32,9 @@ std::string agent_script(const AgentSetup& setup);
 // One that makes an image of the machine it runs on: packages, the agent without a key, then it goes off. It goes off
 // only if everything worked: so a machine that is off is a machine that is done.
 std::string builder_script(const std::vector<std::string>& packages, const AgentSource& source);
+// What a builder does first: where cloud-init runs it all, it stays behind and, when something has failed, sends the
+// end of the log there. Empty without an address.
+std::string report_script(const std::string& url);
 // A script that lets public keys sign in; empty without keys.
 std::string ssh_keys_script(const std::vector<std::string>& public_keys);
 

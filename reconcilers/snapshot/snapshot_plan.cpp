@@ -92,6 +92,11 @@ void plan_from_server(const SnapshotView& view, Plan& plan) {
   }
 }
 
+std::string why_failed(const SnapshotView& view) {
+  if (!view.report.empty()) return "what it was to build has failed; its last lines: " + view.report;
+  return "it has not gone off in " + human_duration(kBuildTime) + ": what it was to build has failed";
+}
+
 void plan_build(const SnapshotView& view, Plan& plan) {
   if (view.stale) {
     plan.look_again = view.can().poll_every;
@@ -101,16 +106,14 @@ void plan_build(const SnapshotView& view, Plan& plan) {
   const CloudServer* mine = nullptr;
   for (const auto& builder : view.builders) {
     const bool right = builder.name == builder_name(view) && !mine;
-    const bool late =
-        builder.created + kBuildTime <= view.now && builder.state != CloudServer::State::Off && !builder.busy;
-    if (right && !late) {
+    const bool failed = has_failed(view, builder) && !builder.busy;
+    if (right && !failed) {
       mine = &builder;
     } else if (builder.busy) {
       plan.look_again = view.can().poll_every;
     } else {
       step(plan, Verb::Delete, "builder", builder.id,
-           right ? "it has not gone off in " + human_duration(kBuildTime) + ": what it was to build has failed"
-                 : "it builds what is not wanted any more");
+           right ? why_failed(view) : "it builds what is not wanted any more");
     }
   }
   if (!plan.actions.empty() || (plan.look_again && !mine)) return;
@@ -200,6 +203,11 @@ const CloudImage* SnapshotView::usable() const {
     if (candidate.state == CloudImage::State::Available && in_all_regions(candidate)) return &candidate;
   }
   return best && best->state == CloudImage::State::Available ? best : nullptr;
+}
+
+bool has_failed(const SnapshotView& view, const CloudServer& builder) {
+  const bool late = builder.created + kBuildTime <= view.now;
+  return builder.state != CloudServer::State::Off && (late || !view.report.empty());
 }
 
 std::string builder_name(const SnapshotView& view) { return view.name + "-build-" + view.content.substr(0, 8); }

@@ -34,6 +34,7 @@ struct SnapshotView final : runtime::Seen {
   std::optional<providers::CloudServer> source;  // spec.from.serverRef: the image is taken of that one
   std::vector<std::string> regions;              // where it is wanted
   bool stale = false;                            // something was done since what is seen here was looked at
+  std::string report;                            // what the builder says has failed on it; empty: nothing
   std::optional<provider::Pending> pending;      // of "builder-<content>" or "image-<content>"
   std::string external_name;
 
@@ -61,5 +62,7 @@ inline constexpr Duration kBuildTime = std::chrono::minutes(30);  // a builder t
 
 runtime::Plan plan_snapshot(const SnapshotView& view);
 std::string builder_name(const SnapshotView& view);
+// It said so, or its time is over and it has not gone off.
+bool has_failed(const SnapshotView& view, const providers::CloudServer& builder);
 
 }  // namespace gantry::reconcilers::snapshot

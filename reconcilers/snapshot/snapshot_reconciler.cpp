@@ -71,6 +71,7 @@ Task<runtime::SeenPtr> SnapshotReconciler::observe(const runtime::Subject& subje
     if (!view.can().snapshots) problem(view, "NotSupported", "this provider keeps no images of one's own");
     co_await observe_base(subject, view);
     choose_content(subject, view);
+    observe_report(subject, view);
     co_await observe_builder(subject, view);
   }
   const runtime::Plan next = plan_snapshot(view);
@@ -175,6 +176,19 @@ void SnapshotReconciler::choose_content(const runtime::Subject& subject, Snapsho
   // "*" is told by the catalogue; see observe_builder().
 }
 
+std::string SnapshotReconciler::report_token(const runtime::Subject& subject, const SnapshotView& view) const {
+  return parts_.build_reports ? parts_.build_reports->token(subject.meta().uid, view.content) : std::string();
+}
+
+void SnapshotReconciler::observe_report(const runtime::Subject& subject, SnapshotView& view) const {
+  if (!parts_.build_reports) return;
+  const std::string token = report_token(subject, view);
+  // The next builder is not to be blamed for what the last one said.
+  if (view.builders.empty()) return parts_.build_reports->forget(token);
+  parts_.build_reports->expect(token);
+  view.report = provider::last_lines(parts_.build_reports->find(token).value_or(""));
+}
+
 // The machine that builds: what it would be, and whether it may be. Looked up only when one is to be made.
 Task<> SnapshotReconciler::observe_builder(const runtime::Subject& subject, SnapshotView& view) {
   const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
@@ -229,8 +243,8 @@ Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::S
   try {
     if (action.type == "builder") {
       const auto builder = std::ranges::find(view.builders, action.target, &CloudServer::id);
-      const bool failed = builder != view.builders.end() && builder->state != CloudServer::State::Off &&
-                          !view.deleting && !view.wanted() && builder->created + kBuildTime <= view.now;
+      const bool failed =
+          builder != view.builders.end() && !view.deleting && !view.wanted() && has_failed(view, *builder);
       if (failed) {
         memory_of(subject).failed_at = parts_.reactor.now();
         memory_of(subject).failure = action.reason;
@@ -263,8 +277,11 @@ Task<> SnapshotReconciler::create_builder(const runtime::Subject& subject, const
   order.own_image = view.own_image;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(view.now.time_since_epoch()).count();
   order.token = subject.meta().uid + "-" + view.content.substr(0, 12) + "-" + std::to_string(seconds);
+  const provider::AgentSource agent = parts_.agent_source();
+  const std::string reports =
+      agent.reports.empty() || !parts_.build_reports ? "" : agent.reports + report_token(subject, view);
   order.user_data = Secret(provider::merge_user_data(
-      {view.spec.cloud_init, provider::builder_script(view.spec.packages, parts_.agent_source())}));
+      {provider::report_script(reports), view.spec.cloud_init, provider::builder_script(view.spec.packages, agent)}));
   if (order.user_data.reveal().size() > view.can().user_data_max)
     throw Error(ErrorCode::Invalid, "spec.cloudInit is too large: the provider takes " +
                                         std::to_string(view.can().user_data_max) + " bytes in all");

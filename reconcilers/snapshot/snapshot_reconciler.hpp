@@ -7,6 +7,7 @@
 #include <string>
 
 #include "controller/api/client.hpp"
+#include "reconcilers/provider/build_reports.hpp"
 #include "reconcilers/provider/user_data.hpp"
 #include "reconcilers/snapshot/snapshot_plan.hpp"
 
@@ -20,7 +21,8 @@ class SnapshotReconciler final : public runtime::Reconciler {
     provider::Accounts& accounts;
     std::function<provider::AgentSource()> agent_source;
     std::function<void(const object::Key&)> wake;
-    Duration retry = std::chrono::minutes(5);  // after a build that came to nothing
+    provider::BuildReports* build_reports = nullptr;  // null: builders have nowhere to say what has failed
+    Duration retry = std::chrono::minutes(5);         // after a build that came to nothing
   };
   explicit SnapshotReconciler(Parts parts);
 
@@ -37,6 +39,8 @@ class SnapshotReconciler final : public runtime::Reconciler {
   Task<> observe_account(const runtime::Subject& subject, SnapshotView& view);
   void choose_content(const runtime::Subject& subject, SnapshotView& view) const;
   Task<> observe_builder(const runtime::Subject& subject, SnapshotView& view);
+  void observe_report(const runtime::Subject& subject, SnapshotView& view) const;
+  std::string report_token(const runtime::Subject& subject, const SnapshotView& view) const;
   Task<> create_builder(const runtime::Subject& subject, const SnapshotView& view, runtime::Notes& notes);
   Task<> create_image(const runtime::Subject& subject, const SnapshotView& view, const std::string& server,
                       runtime::Notes& notes);

@@ -105,19 +105,18 @@ TEST_F(HomeLab, IsMadeWholeAndGoesWhole) {
   EXPECT_EQ(lxd->images_of_ours(), 0U);
 }
 
-// cloud-init goes on after an error; a machine on which something came to nothing must not become an image.
-TEST_F(HomeLab, WhatFailsInABuilderMakesNoImage) {
+// cloud-init goes on after an error; a machine on which something came to nothing must not become an image, and whoever
+// wrote the Snapshot is told at once what it was.
+TEST_F(HomeLab, WhatFailsInABuilderMakesNoImageAndIsTold) {
   seed->controller.apply(
       "apiVersion: gantry.dev/v1alpha1\nkind: Provider\nmetadata: {name: lab}\nspec: {type: incus, endpoint: " +
       lxd->endpoint() +
       "}\n---\napiVersion: gantry.dev/v1alpha1\nkind: Snapshot\nmetadata: {name: broken}\nspec:\n"
       "  providerRef: {name: lab}\n  from: {image: debian-12}\n  builder: {size: c1-m1}\n"
-      "  cloudInit: |\n    #cloud-config\n    runcmd:\n    - [sh, -c, 'exit 7']\n");
-  const auto finished = [&] {
-    const auto there = lxd->instances();
-    return there.size() == 1 ? lxd->read_file(there.front(), "/var/log/gantry-finish.log") : "";
-  };
-  EXPECT_TRUE(eventually([&] { return finished().contains("no image is made of it"); }, kLong));
+      "  cloudInit: |\n    #cloud-config\n    runcmd:\n    - [sh, -c, 'echo there is no such package; exit 7']\n");
+  const auto why = [&] { return seed->controller.gantry({"why", "snapshot/broken"}).out; };
+  EXPECT_TRUE(eventually([&] { return why().contains("there is no such package"); }, kLong)) << why();
+  EXPECT_THAT(why(), HasSubstr("BuildFailed"));
   EXPECT_EQ(lxd->images_of_ours(), 0U);
   seed->controller.gantry({"delete", "snapshot/broken"});
   EXPECT_TRUE(eventually([&] { return lxd->instances().empty(); }, kLong));

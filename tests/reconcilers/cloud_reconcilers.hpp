@@ -12,7 +12,9 @@ namespace gantry::reconcilers {
 
 class CloudReconcilers {
  public:
-  provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3"};
+  provider::AgentSource agent_source{"https://controller:6443/agent/abc", "abc", "1.2.3", false,
+                                     "https://controller:6443/agent/builds/"};
+  provider::BuildReports build_reports{Secret("reports-key")};
   AgentDirectory hosts;
 
  protected:
@@ -51,7 +53,8 @@ class CloudReconcilers {
                                                                     .client = process.client,
                                                                     .accounts = *accounts,
                                                                     .agent_source = [this] { return agent_source; },
-                                                                    .wake = wake}));
+                                                                    .wake = wake,
+                                                                    .build_reports = &build_reports}));
   }
 };
 

@@ -124,6 +124,29 @@ TEST(Snapshot, WhatIsBuiltOnItFollowsItAndServersStartFromIt) {
   EXPECT_THAT(house.cloud.names(), ElementsAre("web-1")) << "it is told, and not replaced";
 }
 
+TEST(Snapshot, ABuilderThatSaysWhatHasFailedIsNotWaitedFor) {
+  CloudWorld house;
+  house.cloud.builds_fail = true;
+  house.snapshot("base", "from: {image: debian-12}");
+  house.world.advance(2min);
+  ASSERT_THAT(house.cloud.machines, SizeIs(1));
+  const std::string& told = house.cloud.machines.begin()->second.user_data;
+  const std::string address = house.agent_source.reports;
+  ASSERT_THAT(told, HasSubstr(address));
+  const std::string token = told.substr(told.find(address) + address.size(), 64);
+  EXPECT_FALSE(house.build_reports.put(std::string(64, '0'), "a stranger")) << "nobody waits for that one";
+  EXPECT_FALSE(house.build_reports.put(token, std::string(provider::BuildReports::kTextMax + 1, 'x')));
+  EXPECT_TRUE(house.build_reports.put(token, "Setting up git\n\x1b[31mE: Unable to locate package ffmpge\x1b[0m\n\n"));
+  house.world.advance(30s);
+  EXPECT_EQ(house.state("Snapshot/base", "Synced"), "False/BuildFailed");
+  EXPECT_THAT(house.world.message("Snapshot/base", "Synced"),
+              HasSubstr("its last lines: Setting up git\n[31mE: Unable to locate package ffmpge[0m; tried again in"));
+  EXPECT_THAT(house.cloud.names(), IsEmpty());
+  house.cloud.builds_fail = false;
+  house.world.advance(20min);
+  EXPECT_EQ(house.state("Snapshot/base", "Ready"), "True/ImageAvailable");
+}
+
 TEST(Snapshot, ABuildThatDoesNotEndIsGivenUpAndTriedAgainLater) {
   CloudWorld house;
   house.cloud.builds_fail = true;

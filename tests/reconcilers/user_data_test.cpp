@@ -33,7 +33,7 @@ std::string sh(const std::string& script, const std::string& flags) {
 }
 
 AgentSetup setup() {
-  return {{"https://10.0.0.1:6443/agent/abc.tar.gz", "abc", "1.2.3", false},
+  return {{"https://10.0.0.1:6443/agent/abc.tar.gz", "abc", "1.2.3", false, {}},
           9999,
           false,
           Secret("it's a key"),
@@ -47,8 +47,9 @@ TEST(UserData, EveryScriptIsOneThatAShellCanRead) {
   AgentSetup baked = setup();
   baked.source = {};
   for (const auto& script :
-       {agent_script(setup()), agent_script(plain), agent_script(baked), builder_script({}, {}),
-        builder_script({"git", "docker.io"}, setup().source), ssh_keys_script({"ssh-ed25519 AAAA it's me"}),
+       {report_script("https://10.0.0.1:6443/agent/builds/abc"), agent_script(setup()), agent_script(plain),
+        agent_script(baked), builder_script({}, {}), builder_script({"git", "docker.io"}, setup().source),
+        ssh_keys_script({"ssh-ed25519 AAAA it's me"}),
         merge_user_data({ssh_keys_script({"ssh-ed25519 AAAA"}), agent_script(setup()), "#!/bin/sh\necho hello"})}) {
     EXPECT_THAT(script, StartsWith("#!/bin/sh\n"));
     EXPECT_EQ(sh(script, "-n"), "") << script;
