@@ -155,6 +155,11 @@ void AppReconciler::place(const runtime::Subject& subject, AppSeen& seen) {
     if (at.empty() || (recorded != memory.placed.end() && recorded->second == one.instance.server))
       at = one.instance.server;
   }
+  if (subject.annotation(kLeaveData) != "true") {
+    for (const auto& [slot, tries] : memory.tries) {
+      if (tries > 0) input.has_data.insert(slot);
+    }
+  }
   seen.recorded = memory.placed;
   if (placement.declared) placement.assignment = assign(placement.places, input);
   // What is written wrong moves nobody.
@@ -187,7 +192,10 @@ void AppReconciler::place(const runtime::Subject& subject, AppSeen& seen) {
     const auto to = placement.assignment.find(replica.slot);
     const std::string expected = to == placement.assignment.end() ? std::string() : to->second;
     const bool elsewhere = of_target && one.instance.server != expected;
-    const bool leaving = placement.declared && here && !here->open();
+    // Also a Server that it is pinned to although its placement does not match it any more.
+    const auto view = std::ranges::find(seen.servers, one.instance.server, &ServerView::name);
+    const bool leaving =
+        placement.declared && (here ? !here->open() : view != seen.servers.end() && !view->leaving.empty());
     if (!elsewhere && !leaving) continue;
     const Place* there = placement.find(expected);
     const bool has_somewhere = elsewhere && (there ? there->open() : !placement.declared);
@@ -198,9 +206,10 @@ void AppReconciler::place(const runtime::Subject& subject, AppSeen& seen) {
       replica.place = nowhere ? Replica::Place::Lost : Replica::Place::Kept;
     }
     const std::string name = one.instance.server.empty() ? "this machine" : "Server " + short_name(one.instance.server);
-    replica.leaves_because = leaving ? name + ": " + here->view->leaving
-                             : here  ? "replicas are spread evenly over its Servers"
-                                     : "it is not placed on " + name + " any more";
+    replica.leaves_because = leaving && view != seen.servers.end() ? name + ": " + view->leaving
+                             : leaving                             ? name + " is not there any more"
+                             : here                                ? "replicas are spread evenly over its Servers"
+                                                                   : "it is not placed on " + name + " any more";
   }
 }
 
@@ -412,6 +421,7 @@ json::Value AppReconciler::placements_of(const runtime::Subject& subject, const 
     if (!place || (view && !place->open())) {
       state = "Leaving";
       if (view) message = view->leaving;
+      if (!place && !row.slots.empty()) message = seen.placement.pinned(server);
     } else if (!view) {
       state = "Absent";
       message = place->problem();

@@ -83,6 +83,9 @@ Condition waiting_for_server(const AppSeen& seen) {
   const int slot = *seen.target.held.begin();
   const auto to = seen.placement.assignment.find(slot);
   const Place* place = to == seen.placement.assignment.end() ? nullptr : seen.placement.find(to->second);
+  if (!place && to != seen.placement.assignment.end())
+    return {"Synced", "False", "DataElsewhere",
+            "replica " + std::to_string(slot) + ": " + seen.placement.pinned(to->second)};
   const std::string text =
       "replica " + std::to_string(slot) + " waits: " + (place ? place->problem() : seen.placement.problem());
   if (!place || !place->view) return {"Synced", "False", "ReferenceNotFound", text};

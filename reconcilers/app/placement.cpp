@@ -118,6 +118,13 @@ std::string Placement::problem() const {
   return text + (places.size() > 3 ? "; and " + std::to_string(places.size() - 3) + " more" : "");
 }
 
+std::string Placement::pinned(const std::string& server) const {
+  const std::string name = server.substr(server.find('/') + 1);
+  return "its data is on Server " + name +
+         ", which is not there or which spec.placement does not match any more; bring that back, or annotate " +
+         kLeaveData + ": \"true\", and it is started elsewhere with empty volumes";
+}
+
 bool has_placement(const json::Value& pod_template) {
   const json::Value* placement = placement_of(pod_template);
   return placement && (placement->find("servers") || placement->find("selector") || placement->find("provision"));
@@ -177,7 +184,10 @@ Assignment assign(const std::vector<Place>& places, const PlacementInput& input)
   for (int slot = 0; slot < input.replicas; ++slot) {
     const std::string* here = stays(slot);
     const Place* place = here ? find(*here) : nullptr;
-    if (!place) continue;
+    if (!place) {
+      if (!input.movable && here && !here->empty() && input.has_data.contains(slot)) result[slot] = *here;
+      continue;
+    }
     if (place->open()) ++load[*here];
     if (place->open() || !input.movable) result[slot] = *here;
   }

@@ -4,7 +4,9 @@
 // Rules, in order of weight:
 //   1. A replica that runs stays where it is, as long as it may be there: nobody is moved for the sake of order alone.
 //   2. A Server that must be left (it is going, or about to be made anew) gets nobody new. Who is there moves, where
-//      there is another Server; an App with volumes does not, since its data would stay behind.
+//      there is another Server; an App with volumes does not, since its data would stay behind. It stays there, or
+//      waits for it, also when its placement does not match that Server any more, until somebody says that the data may
+//      go.
 //   3. A replica goes to the Server that has fewest, among equals to the one it was on, then to the first.
 //   4. When everything is calm and one Server has two more than another, one replica moves.
 #pragma once
@@ -19,6 +21,9 @@
 #include "controller/object/object.hpp"
 
 namespace gantry::reconcilers::app {
+
+// Annotation of an App with volumes: "true", and its replicas leave their data behind where they may not stay.
+inline constexpr const char* kLeaveData = "gantry.dev/leave-data";
 
 // A Server as it concerns who is placed on it.
 struct ServerView {
@@ -67,6 +72,8 @@ struct Placement {
   std::vector<std::string> well() const;
   // Why nothing can be started anywhere; for people.
   std::string problem() const;
+  // Why the replica goes nowhere else, although it may not be on that Server any more; for people.
+  std::string pinned(const std::string& server) const;
 };
 
 // Where an App's placement says that it may run: of its own spec, or of a Release's template. A Release has the names
@@ -80,10 +87,11 @@ std::vector<Place> places_of(const json::Value& pod_template, const json::Value&
 
 struct PlacementInput {
   int replicas = 1;
-  bool movable = true;  // it has no data that would stay behind
-  bool calm = false;    // nothing else is under way: replicas may be spread anew
-  Assignment before;    // as it was recorded
-  Assignment running;   // of slots that live, and where
+  bool movable = true;     // it has no volumes, whose data would stay behind
+  std::set<int> has_data;  // else: slots that have run where they were last, so that their data is there
+  bool calm = false;       // nothing else is under way: replicas may be spread anew
+  Assignment before;       // as it was recorded
+  Assignment running;      // of slots that live, and where
 };
 Assignment assign(const std::vector<Place>& places, const PlacementInput& input);
 

@@ -310,6 +310,31 @@ TEST(Fleet, DataDoesNotTravelSoItsAppStaysUntilTheMachineIsBack) {
   EXPECT_THAT(fleet.killed, IsEmpty()) << "it was stopped, not cut off";
 }
 
+TEST(Fleet, DataIsNotLeftBehindByAChangeOfLabelsOrNamesUnlessSomebodySaysSo) {
+  FleetWorld fleet;
+  fleet.server("web-1", "tier: blue");
+  fleet.app(1, kBlue, app::kRoute + "  volumes: [{name: data, mountPath: /data}]\n");
+  fleet.live(1min);
+  fleet.server("web-2", "tier: blue");
+  fleet.live(1min);
+  fleet.world.patch("Server/web-1", R"({"metadata":{"labels":{"tier":"grey"}}})");
+  fleet.live(2min);
+  EXPECT_THAT(fleet.counts({"web-1", "web-2"}), ElementsAre(1, 0)) << "it runs on where its data is";
+  EXPECT_EQ(fleet.house.state("App/hello", "Synced"), "False/DataElsewhere");
+  EXPECT_THAT(fleet.world.message("App/hello", "Synced"),
+              AllOf(HasSubstr("its data is on Server web-1"), HasSubstr("gantry.dev/leave-data")));
+  EXPECT_THAT(fleet.problem_on("web-1"), HasSubstr("its data is on Server web-1"));
+  fleet.world.remove("Server/web-1");
+  fleet.live(3min);
+  EXPECT_EQ(fleet.machine.alive(), 0U) << "an empty volume is no replacement";
+  EXPECT_THAT(fleet.killed, IsEmpty()) << "it was stopped in good order";
+  EXPECT_EQ(fleet.house.state("App/hello", "Synced"), "False/DataElsewhere");
+  fleet.world.patch("App/hello", R"({"metadata":{"annotations":{"gantry.dev/leave-data":"true"}}})");
+  fleet.live(1min);
+  EXPECT_THAT(fleet.counts({"web-1", "web-2"}), ElementsAre(0, 1));
+  EXPECT_EQ(fleet.house.state("App/hello", "Ready"), "True/AllReplicasReady");
+}
+
 TEST(Fleet, ResizingAServerMovesItsAppsOffAndNobodyNotices) {
   FleetWorld fleet;
   fleet.server("web-1", "tier: blue");

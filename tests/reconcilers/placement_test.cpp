@@ -61,6 +61,18 @@ TEST_F(Placing, SpreadsOneAtATimeWhenOneHasTwoMoreThanAnother) {
       << "data does not travel";
 }
 
+TEST_F(Placing, DataPinsItsReplicaAlsoWhereItMayNotBeAnyMore) {
+  server("b");
+  const Assignment on_a{{0, "default/a"}};
+  EXPECT_THAT(placed({.replicas = 2, .movable = false, .has_data = {0}, .before = on_a, .running = on_a}),
+              ElementsAre(Pair(0, "a"), Pair(1, "b")));
+  EXPECT_THAT(placed({.replicas = 1, .movable = false, .has_data = {0}, .before = on_a}), ElementsAre(Pair(0, "a")))
+      << "also when it does not run, or its Server is gone";
+  EXPECT_THAT(placed({.replicas = 1, .movable = false, .before = on_a, .running = on_a}), ElementsAre(Pair(0, "b")))
+      << "where it never ran, or may leave its data, there is nothing to stay for";
+  EXPECT_THAT(placed({.replicas = 1, .before = on_a, .running = on_a}), ElementsAre(Pair(0, "b")));
+}
+
 TEST_F(Placing, WhatIsOnItsWayElsewhereIsNotCalledBack) {
   server("a");
   server("b");
