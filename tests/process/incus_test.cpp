@@ -15,7 +15,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-constexpr auto kLong = 300s;  // the agent is packed, squeezed and unpacked on a machine that has other things to do
+// No more than a net. Each test packs the agent anew, five seconds of work for one core that has nothing else to do, and
+// several minutes where eight programs want two cores.
+constexpr auto kLong = 900s;
 
 class IncusTest : public testing::Test {
  protected:

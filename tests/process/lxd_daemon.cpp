@@ -44,7 +44,8 @@ cat > etc/rc <<'END'
 hostname -F /etc/hostname
 ifconfig lo up
 ifconfig eth0 up
-udhcpc -i eth0 -s /etc/udhcpc -n -q -t 30 -T 1
+# Without -n it asks until it is answered, however late whoever answers is up.
+udhcpc -i eth0 -s /etc/udhcpc -q -t 5 -T 1 -A 1
 sh /etc/user-data > /var/log/user-data.log 2>&1 &
 END
 chmod +x etc/rc etc/udhcpc
