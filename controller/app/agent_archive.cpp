@@ -131,6 +131,7 @@ AgentArchive::Packed AgentArchive::pack(const std::string& folder, const Flag& g
 reconcilers::provider::AgentSource AgentArchive::source() const {
   reconcilers::provider::AgentSource source;
   source.pending = pending_;
+  if (pending_) source.version = version_;  // what an image is made of is known before it can be made
   if (sha256_.empty()) return source;
   source.url = base_url_ + "/agent/" + sha256_ + ".tar.gz";
   source.sha256 = sha256_;

@@ -123,6 +123,8 @@ void plan_build(const SnapshotView& view, Plan& plan) {
   } else if (view.pause > Duration{}) {
     block(plan, "BuildFailed", view.failure + "; tried again in " + human_duration(view.pause));
     plan.look_again = view.pause;
+  } else if (view.agent_pending) {
+    block(plan, "AgentBeingPacked", "the agent is being packed for other machines");
   } else if (!view.offer.problem.empty()) {
     block(plan, "CatalogueMismatch", view.offer.problem);
   } else if (!view.limit_refusal.empty()) {

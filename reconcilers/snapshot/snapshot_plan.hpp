@@ -34,6 +34,7 @@ struct SnapshotView final : runtime::Seen {
   std::optional<providers::CloudServer> source;  // spec.from.serverRef: the image is taken of that one
   std::vector<std::string> regions;              // where it is wanted
   bool stale = false;                            // something was done since what is seen here was looked at
+  bool agent_pending = false;                    // it is being packed: no builder can have it yet
   std::string report;                            // what the builder says has failed on it; empty: nothing
   std::optional<provider::Pending> pending;      // of "builder-<content>" or "image-<content>"
   std::string external_name;

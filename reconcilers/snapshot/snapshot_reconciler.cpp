@@ -146,7 +146,7 @@ Task<> SnapshotReconciler::observe_base(const runtime::Subject& subject, Snapsho
 
 void SnapshotReconciler::choose_content(const runtime::Subject& subject, SnapshotView& view) const {
   const provider::AgentSource agent = parts_.agent_source();
-  if (agent.pending) problem(view, "AgentBeingPacked", "the agent is being packed for other machines");
+  view.agent_pending = agent.pending;
   view.agent_version = agent.version;
   const json::Value* made_with = subject.json.at({"status", "agentVersion"});
   if (!view.spec.rebuild.on_agent_change && made_with && made_with->is_string())

@@ -147,6 +147,20 @@ TEST(Snapshot, ABuilderThatSaysWhatHasFailedIsNotWaitedFor) {
   EXPECT_EQ(house.state("Snapshot/base", "Ready"), "True/ImageAvailable");
 }
 
+TEST(Snapshot, WhileTheAgentIsPackedOnlyWhatIsToBeBuiltWaits) {
+  CloudWorld house;
+  house.snapshot("base", "from: {image: debian-12}");
+  house.world.advance(10min);
+  ASSERT_EQ(house.state("Snapshot/base", "Ready"), "True/ImageAvailable");
+  house.agent_source.pending = true;
+  house.agent_source.url.clear();
+  house.snapshot("later", "from: {image: debian-12}");
+  house.world.advance(2min);
+  EXPECT_EQ(house.state("Snapshot/base", "Synced"), "True/ReconcileSuccess");
+  EXPECT_EQ(house.state("Snapshot/later", "Synced"), "False/AgentBeingPacked");
+  EXPECT_THAT(house.cloud.names(), IsEmpty());
+}
+
 TEST(Snapshot, ABuildThatDoesNotEndIsGivenUpAndTriedAgainLater) {
   CloudWorld house;
   house.cloud.builds_fail = true;
