@@ -61,6 +61,7 @@ json::Object app_spec(const DeployRequest& request, const Places& places, const 
     json::Object key{{"name", request.app() + "-env"}, {"key", name}};
     env.emplace_back(json::Object{{"name", name}, {"valueFrom", json::Object{{"secretKeyRef", std::move(key)}}}});
   }
+  for (const auto& [name, from] : request.env_from) env.emplace_back(json::Object{{"name", name}, {"valueFrom", from}});
   json::Object spec{{"source", source_of(request, code)},
                     {"runtime", "docker"},
                     {"ports", json::Array{json::Object{{"name", "http"}, {"port", request.port}}}},

@@ -93,10 +93,15 @@ void read_env(Reader& reader, DeployRequest& request) {
   if (!given || given->is_null()) return;
   if (!given->is_object()) return reader.wrong("FieldValueTypeInvalid", "env_vars", "should be an object of strings");
   for (const auto& [name, value] : given->as_object()) {
-    if (!value.is_string()) {
-      reader.wrong("FieldValueTypeInvalid", "env_vars." + name, "should be a string");
-    } else {
+    const json::Value* ref = value.find("secretKeyRef");
+    if (value.is_string()) {
       request.env.emplace(name, Secret(value.as_string()));
+    } else if (ref && value.as_object().size() == 1 && !ref->string_or("name").empty() &&
+               !ref->string_or("key").empty()) {
+      request.env_from.emplace(name, value);
+    } else {
+      reader.wrong("FieldValueTypeInvalid", "env_vars." + name,
+                   R"(should be a string, or {"secretKeyRef": {"name": ..., "key": ...}})");
     }
   }
 }

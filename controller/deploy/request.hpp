@@ -17,6 +17,7 @@ struct DeployRequest {
   std::string name;
   int port = 0;
   std::map<std::string, Secret> env;
+  std::map<std::string, json::Value> env_from;  // {"secretKeyRef": {"name", "key"}}, as an App has it
   std::string environment;
   std::vector<std::string> tags;
   Source source = Source::Image;

@@ -477,6 +477,22 @@ TEST_F(DeployApi, CodeAndGitDifferOnlyInHowTheyCome) {
   EXPECT_THAT(read(*response.stream), AllOf(Not(HasSubstr("ghp_secret_token")), HasSubstr("cannot clone with ***")));
 }
 
+TEST_F(DeployApi, AVariableMayComeFromASecretThatIsThere) {
+  json::Object body = image_deploy();
+  const json::Object ref{{"name", "openai"}, {"key", "token"}};
+  body.set("env_vars", json::Object{{"KEY", json::Object{{"secretKeyRef", ref}}}});
+  ask("POST", "/infra/deploy", body);
+  world.advance(1s);
+  EXPECT_EQ(json::dump(*world.get("App/myapp").at({"spec", "env"})),
+            R"([{"name":"KEY","valueFrom":{"secretKeyRef":{"key":"token","name":"openai"}}}])");
+  EXPECT_FALSE(world.find("Secret/myapp-env")) << "nothing of it is kept a second time";
+  for (const auto& wrong : {json::Value(7), json::Value(json::Object{}), json::Value(json::Object{{"secretKeyRef", 7}}),
+                            json::Value(json::Object{{"secretKeyRef", json::Object{{"name", "openai"}}}})}) {
+    body.set("env_vars", json::Object{{"KEY", wrong}});
+    EXPECT_EQ(ask("POST", "/infra/deploy", body).status, 422) << json::dump(wrong);
+  }
+}
+
 TEST_F(DeployApi, NewServersAndOldOnesTogether) {
   server("web-1", "10.0.0.1");
   world.apply(
