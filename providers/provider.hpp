@@ -112,6 +112,7 @@ struct CloudImage {
   std::int64_t min_disk_bytes = 0;  // of a server that starts from it
   std::string architecture;         // x86_64, aarch64; empty: not told
   std::optional<Money> monthly;
+  bool backup = false;  // the vendor makes and drops it by itself
   WallTime created{};
 };
 
@@ -305,6 +306,8 @@ class Provider {
   virtual Task<Operation> create_image(ImageOrder order) = 0;
   virtual Task<Operation> copy_image(std::string id, std::string region) = 0;
   virtual Task<> remove_image(std::string id) = 0;
+  // As mark_server().
+  virtual Task<> mark_image(std::string id, Mark mark) = 0;
 
   virtual Task<> close() { co_return; }
 };

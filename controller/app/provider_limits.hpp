@@ -1,5 +1,5 @@
-// Has the limits of Providers judged at admission: a Server that would pass them is refused before it is stored, with
-// the sum.
+// Has the limits of Providers judged at admission: a Server, a Snapshot or an App's Servers that would pass them
+// are refused before they are stored, with the sum.
 #pragma once
 
 #include "controller/api/api.hpp"

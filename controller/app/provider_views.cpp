@@ -28,7 +28,8 @@ Task<provider::AccountPtr> account_of(FindAccounts accounts, std::string ns, std
 Task<json::Array> existing(FindAccounts accounts, const Reactor& loop, std::string ns, std::string name) {
   const auto account = co_await account_of(std::move(accounts), ns, name);
   const auto sweep = co_await account->sweep(loop.now());
-  co_return provider::manifests_of(sweep->inventory, ns, name);
+  const auto catalogue = co_await account->catalogue();
+  co_return provider::manifests_of(sweep->inventory, *catalogue, ns, name);
 }
 
 json::Value shown(const providers::CallRecord& call) {

@@ -95,7 +95,7 @@ class DigitalOcean final : public Provider {
   Task<Operation> rebuild(std::string id, ServerOrder order) override {
     return servers_.act(std::move(id), {{"type", "rebuild"}, {"image", image_word(order)}});
   }
-  Task<> mark_server(std::string id, Mark mark) override { return servers_.mark(std::move(id), std::move(mark)); }
+  Task<> mark_server(std::string id, Mark mark) override { return api_.tag("droplet", std::move(id), std::move(mark)); }
 
   Task<> put_firewall(Mark mark, std::string, std::vector<FirewallRule> rules) override {
     return firewalls_.put(std::move(mark), std::move(rules));
@@ -115,6 +115,7 @@ class DigitalOcean final : public Provider {
     return images_.copy(std::move(id), std::move(region));
   }
   Task<> remove_image(std::string id) override { return images_.remove(std::move(id)); }
+  Task<> mark_image(std::string id, Mark mark) override { return api_.tag("image", std::move(id), std::move(mark)); }
 
  private:
   Api api_;

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "controller/base/percent.hpp"
+
 namespace gantry::providers::digitalocean {
 namespace {
 
@@ -60,6 +62,14 @@ rest::Page read_page(const json::Value& body, const std::string& name) {
 Api::Api(const ProviderParts& parts, const ProviderSettings& settings)
     : Calls(parts, settings, vendor(), settings.endpoint, rest::token_of(settings, "an API token of DigitalOcean"), "",
             kPageSize, read_page) {}
+
+Task<> Api::tag(std::string type, std::string id, Mark mark) {
+  const std::string name = tag_of(mark);
+  co_await send("POST", "/v2/tags", "/v2/tags", json::Object{{"name", name}}, name);
+  co_await send("POST", "/v2/tags/" + percent_encode(name) + "/resources", "/v2/tags/{tag}/resources",
+                json::Object{{"resources", json::Array{json::Object{{"resource_id", id}, {"resource_type", type}}}}},
+                id);
+}
 
 std::string tag_of(const Mark& mark) { return std::string(kPrefix) + mark.role + "-" + mark.uid; }
 

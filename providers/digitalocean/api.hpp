@@ -1,6 +1,6 @@
 // What every part of provider digitalocean uses: the client with this vendor's ways, listings, and marks. Droplets and
 // images of ours are found by names alone: a droplet by its tag, an image (which its action cannot tag) by what its
-// name ends with.
+// name ends with, or by its tag where it was taken over.
 #pragma once
 
 #include <string>
@@ -17,6 +17,9 @@ inline constexpr Duration kGather = std::chrono::seconds(1);
 class Api : public rest::Calls {
  public:
   Api(const ProviderParts& parts, const ProviderSettings& settings);
+
+  // What exists already carries that mark's tag from now on; type: "droplet", "image".
+  Task<> tag(std::string type, std::string id, Mark mark);
 };
 
 // gantry-server-3f2a...: one for each mark.

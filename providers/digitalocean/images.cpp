@@ -14,6 +14,8 @@ constexpr std::int64_t kMicrosOfGib = 60'000;
 CloudImage read_image(const json::Value& said) {
   const ImageMark marked = read_image_name(said.string_or("name"));
   CloudImage image{.id = rest::id_of(said), .name = marked.name, .mark = marked.mark, .content = marked.content};
+  if (!image.mark) image.mark = mark_of_tags(said.find("tags"));
+  image.backup = said.string_or("type") == "backup";
   const std::string status = said.string_or("status", "available");
   if (status == "NEW" || status == "pending") image.state = CloudImage::State::Making;
   if (status == "deleted" || status == "retired") image.state = CloudImage::State::Failed;

@@ -229,12 +229,4 @@ Task<Operation> Servers::act(std::string id, json::Object action) {
   co_return Operation{id, {}};
 }
 
-Task<> Servers::mark(std::string id, Mark mark) {
-  const std::string tag = tag_of(mark);
-  co_await api_.send("POST", "/v2/tags", "/v2/tags", json::Object{{"name", tag}}, tag);
-  co_await api_.send(
-      "POST", "/v2/tags/" + percent_encode(tag) + "/resources", "/v2/tags/{tag}/resources",
-      json::Object{{"resources", json::Array{json::Object{{"resource_id", id}, {"resource_type", "droplet"}}}}}, id);
-}
-
 }  // namespace gantry::providers::digitalocean

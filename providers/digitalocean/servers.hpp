@@ -24,7 +24,6 @@ class Servers {
   Task<Operation> remove(std::string id);
   // {"type": "power_on"}, ... Throws Error.
   Task<Operation> act(std::string id, json::Object action);
-  Task<> mark(std::string id, Mark mark);
 
  private:
   using Marked = rest::Gather<std::string, std::vector<CloudServer>>;

@@ -84,7 +84,9 @@ class Hetzner final : public Provider {
   Task<Operation> rebuild(std::string id, ServerOrder order) override {
     return servers_.act(std::move(id), "rebuild", json::Object{{"image", std::move(order.image)}});
   }
-  Task<> mark_server(std::string id, Mark mark) override { return servers_.mark(std::move(id), std::move(mark)); }
+  Task<> mark_server(std::string id, Mark mark) override {
+    return api_.label("server", std::move(id), std::move(mark));
+  }
 
   Task<> put_firewall(Mark mark, std::string name, std::vector<FirewallRule> rules) override {
     return firewalls_.put(std::move(mark), std::move(name), std::move(rules));
@@ -100,6 +102,7 @@ class Hetzner final : public Provider {
   Task<Operation> create_image(ImageOrder order) override { return images_.create(std::move(order)); }
   Task<Operation> copy_image(std::string id, std::string) override { co_return Operation{std::move(id), {}}; }
   Task<> remove_image(std::string id) override { return images_.remove(std::move(id)); }
+  Task<> mark_image(std::string id, Mark mark) override { return api_.label("image", std::move(id), std::move(mark)); }
 
  private:
   std::string name_;

@@ -146,6 +146,18 @@ Task<Api::Actions::Found> Api::fetch_actions(std::vector<std::string> ids) {
   co_return found;
 }
 
+Task<> Api::label(std::string kind, std::string id, Mark mark) {
+  const std::string path = "/" + kind + "s/" + percent_encode(id);
+  const std::string operation = "/" + kind + "s/{id}";
+  const json::Value body = co_await get(path, operation, id);
+  // The whole map is replaced: what others have labelled stays.
+  json::Object labels;
+  if (const json::Value* had = rest::part(body, kind).find("labels"); had && had->is_object())
+    labels = had->as_object();
+  for (const auto& [key, value] : labels_of(mark)) labels.set(key, value);
+  co_await send("PUT", path, operation, json::Object{{"labels", std::move(labels)}}, id);
+}
+
 std::optional<Mark> mark_of(const json::Value& thing) {
   const json::Value* labels = thing.find("labels");
   if (!labels || !labels->is_object()) return std::nullopt;

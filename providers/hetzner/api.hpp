@@ -26,6 +26,9 @@ class Api : public rest::Calls {
   // Of operations, each of which may be several actions: see operation_of().
   Task<std::vector<Progress>> poll(std::vector<std::string> operations);
 
+  // What exists already carries that mark's labels from now on, beside its own. kind: "server", "image".
+  Task<> label(std::string kind, std::string id, Mark mark);
+
  private:
   using Actions = rest::Gather<std::string, json::Value>;
   Task<Actions::Found> fetch_actions(std::vector<std::string> ids);

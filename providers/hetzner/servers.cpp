@@ -177,14 +177,4 @@ Task<Operation> Servers::act(std::string id, std::string name, json::Value body)
                          co_await api_.send("POST", path_of(id) + "/actions/" + name, operation, std::move(body), id));
 }
 
-Task<> Servers::mark(std::string id, Mark mark) {
-  const json::Value body = co_await api_.get(path_of(id), "/servers/{id}", id);
-  // The whole map is replaced: what others have labelled stays.
-  json::Object labels;
-  if (const json::Value* had = rest::part(body, "server").find("labels"); had && had->is_object())
-    labels = had->as_object();
-  for (const auto& [key, value] : labels_of(mark)) labels.set(key, value);
-  co_await api_.send("PUT", path_of(id), "/servers/{id}", json::Object{{"labels", std::move(labels)}}, id);
-}
-
 }  // namespace gantry::providers::hetzner

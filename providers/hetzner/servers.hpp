@@ -20,7 +20,6 @@ class Servers {
   Task<Operation> remove(std::string id);
   // POST /servers/{id}/actions/NAME
   Task<Operation> act(std::string id, std::string name, json::Value body = {});
-  Task<> mark(std::string id, Mark mark);
 
  private:
   using Marked = rest::Gather<std::pair<std::string, std::string>, std::vector<CloudServer>>;  // uid, role

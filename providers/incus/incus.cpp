@@ -292,6 +292,11 @@ class Incus final : public Provider {
                                           {"properties", json::Value(properties)}};
     co_return Operation{order.server, co_await api_.change("POST", "/1.0/images", body)};
   }
+  Task<> mark_image(std::string id, Mark mark) override {
+    const json::Object properties{{"gantry-uid", mark.uid}, {"gantry-role", mark.role}};
+    co_await api_.change("PATCH", "/1.0/images/" + percent_encode(id),
+                         json::Object{{"properties", json::Value(properties)}});
+  }
   Task<Operation> copy_image(std::string id, std::string) override { co_return Operation{id, {}}; }
   Task<> remove_image(std::string id) override {
     try {

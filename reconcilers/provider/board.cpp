@@ -2,33 +2,81 @@
 
 #include <algorithm>
 
+#include "reconcilers/provider/offers.hpp"
+
 namespace gantry::reconcilers::provider {
 namespace {
 
-Usage cost_of(const Posted& posted, const ServerWish& wish) {
-  const providers::SizeOffer* size = nullptr;
+// Of all that it asks for.
+Usage cost_of(const Posted& posted, const Claim& wish) {
+  static const providers::Catalogue kUnknown;
+  const providers::Catalogue& catalogue = posted.catalogue ? *posted.catalogue : kUnknown;
+  const bool build = wish.kind == Claim::Kind::Build;
+  const auto known = std::ranges::find(catalogue.sizes, wish.size, &providers::SizeOffer::name);
+  const providers::SizeOffer* size = known == catalogue.sizes.end() ? nullptr : &*known;
+  if (build && wish.size.empty()) size = cheapest(catalogue, wish.region, posted.at);
   std::optional<providers::Money> monthly;
-  std::optional<providers::Money> address;
-  if (posted.catalogue) {
-    address = posted.catalogue->address_month;
-    const auto known = std::ranges::find(posted.catalogue->sizes, wish.size, &providers::SizeOffer::name);
-    if (known != posted.catalogue->sizes.end()) {
-      size = &*known;
-      const auto place = std::ranges::find(size->places, wish.region, &providers::SizeOffer::Place::region);
-      if (place != size->places.end()) monthly = place->monthly;
-    }
+  if (size) {
+    const auto place = std::ranges::find(size->places, wish.region, &providers::SizeOffer::Place::region);
+    if (place != size->places.end()) monthly = place->monthly;
   }
-  return usage_of(size, monthly, address);
+  if (build) return usage_of_build(size, monthly, catalogue);
+  Usage usage;
+  const Usage one = usage_of(size, monthly, catalogue.address_month);
+  for (std::int64_t i = 0; i < wish.servers; ++i) usage.add(one);
+  usage.what = words_of(wish.servers, wish.size, wish.region);
+  return usage;
 }
 
-// What a change adds to a server that is there.
+// What a change adds to what is there or was counted already.
 void subtract(Usage& wish, const Usage& before) {
-  wish.servers = 0;
-  wish.cpu_millis = std::max<std::int64_t>(0, wish.cpu_millis - before.cpu_millis);
-  wish.memory_bytes = std::max<std::int64_t>(0, wish.memory_bytes - before.memory_bytes);
-  wish.disk_bytes = std::max<std::int64_t>(0, wish.disk_bytes - before.disk_bytes);
+  const auto less = [](std::int64_t& part, std::int64_t by) { part = std::max<std::int64_t>(0, part - by); };
+  less(wish.servers, before.servers);
+  less(wish.images, before.images);
+  less(wish.cpu_millis, before.cpu_millis);
+  less(wish.memory_bytes, before.memory_bytes);
+  less(wish.disk_bytes, before.disk_bytes);
   if (wish.monthly && before.monthly) wish.monthly->micros -= before.monthly->micros;
   if (wish.monthly && wish.monthly->micros <= 0) wish.monthly.reset();
+  if (!before.what.empty()) wish.what += " in place of " + before.what;
+}
+
+bool adds_nothing(const Usage& wish) {
+  return wish.servers == 0 && wish.cpu_millis == 0 && wish.memory_bytes == 0 && wish.disk_bytes == 0 && !wish.monthly;
+}
+
+// What of it is neither there nor, as a Server of an App, declared by itself.
+Claim to_come(Claim wish, const Posted& posted, const std::map<std::string, std::int64_t>& servers_of) {
+  if (wish.kind == Claim::Kind::Servers) {
+    const auto made = servers_of.find(wish.uid);
+    wish.servers = std::max<std::int64_t>(0, wish.servers - (made == servers_of.end() ? 0 : made->second));
+  } else if (wish.adopts || posted.owners.contains(wish.uid)) {
+    wish.servers = 0;
+  }
+  return wish;
+}
+
+std::int64_t count_of(const json::Value& provision) {
+  const std::int64_t count = provision.int_or("count", 1);
+  const json::Value* scaling = provision.find("scaling");
+  if (!scaling || !scaling->is_object()) return count;
+  const std::int64_t least = scaling->int_or("minServers", 1);
+  return std::clamp(count, least, std::max(least, scaling->int_or("maxServers", least)));
+}
+
+// A Server's spec or what stands for one: an App's template of it. Null: it makes none.
+const json::Value* server_spec(const json::Value& object) {
+  const json::Value* made_of = object.at({"spec", "placement", "provision", "template"});
+  return made_of ? made_of : object.find("spec");
+}
+
+std::string owner_of(const json::Value& metadata) {
+  const json::Value* owners = metadata.find("ownerReferences");
+  if (!owners || !owners->is_array()) return {};
+  for (const auto& owner : owners->as_array()) {
+    if (owner.bool_or("controller", false)) return owner.string_or("uid");
+  }
+  return {};
 }
 
 }  // namespace
@@ -48,31 +96,60 @@ PostedPtr Board::find(const std::string& provider) const {
   return found == posted_.end() ? nullptr : found->second;
 }
 
-std::optional<ServerWish> wish_of(const json::Value& server, const std::string& provider, const std::string& region) {
-  const json::Value* spec = server.find("spec");
+std::string provider_of(const json::Value& object) {
+  const json::Value* spec = server_spec(object);
   const json::Value* name = spec ? spec->at({"providerRef", "name"}) : nullptr;
-  if (!name || !name->is_string() || name->as_string() != provider) return std::nullopt;
-  const json::Value* metadata = server.find("metadata");
-  const auto annotated = [&](std::string_view name) {
-    return metadata && metadata->at({"annotations", name}) != nullptr;
-  };
-  return ServerWish{metadata ? metadata->string_or("uid") : "", spec->string_or("size"),
-                    spec->string_or("region", region),
-                    annotated("gantry.dev/external-name") && !annotated("gantry.dev/made-from")};
+  return name && name->is_string() ? name->as_string() : std::string();
 }
 
-std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLimits& limits, const ServerWish& wanted,
-                                   const std::optional<ServerWish>& before, const std::vector<ServerWish>& declared) {
+std::optional<Claim> claim_of(const json::Value& object, const std::string& provider, const std::string& region) {
+  if (provider_of(object) != provider) return std::nullopt;
+  static const json::Value kNothing = json::Object{};
+  const json::Value* found = object.find("metadata");
+  const json::Value& metadata = found ? *found : kNothing;
+  const auto annotated = [&](std::string_view name) { return metadata.at({"annotations", name}) != nullptr; };
+  const json::Value& spec = *server_spec(object);
+  Claim wish{
+      .uid = metadata.string_or("uid"), .size = spec.string_or("size"), .region = spec.string_or("region", region)};
+  const std::string kind = object.string_or("kind");
+  if (kind == "Snapshot") {
+    if (spec.at({"from", "serverRef"})) return std::nullopt;  // nobody knows yet how large that server is
+    const json::Value* builder = spec.find("builder");
+    wish.kind = Claim::Kind::Build;
+    wish.size = builder ? builder->string_or("size") : "";
+    wish.region = builder ? builder->string_or("region", region) : region;
+    wish.adopts = annotated("gantry.dev/external-name");
+  } else if (const json::Value* provision = object.at({"spec", "placement", "provision"}); kind == "App") {
+    if (!provision) return std::nullopt;
+    wish.kind = Claim::Kind::Servers;
+    wish.servers = count_of(*provision);
+  } else {
+    wish.owner = owner_of(metadata);
+    wish.adopts = annotated("gantry.dev/external-name") && !annotated("gantry.dev/made-from");
+  }
+  return wish;
+}
+
+std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLimits& limits, const Claim& wanted,
+                                   const std::optional<Claim>& before, const std::vector<Claim>& declared) {
   if (wanted.adopts && !before) return std::nullopt;
   Usage wish = cost_of(posted, wanted);
   if (before) {
     subtract(wish, cost_of(posted, *before));
-    if (wish.cpu_millis == 0 && wish.memory_bytes == 0 && wish.disk_bytes == 0 && !wish.monthly) return std::nullopt;
+    if (adds_nothing(wish)) return std::nullopt;
+  }
+  std::map<std::string, std::int64_t> servers_of;  // by uid of their App
+  if (!before && !wanted.owner.empty()) ++servers_of[wanted.owner];
+  for (const auto& other : declared) {
+    if (!other.owner.empty() && other.uid != wanted.uid) ++servers_of[other.owner];
   }
   Usage coming;
+  const auto count = [&](const Claim& one) {
+    if (const Claim rest = to_come(one, posted, servers_of); rest.servers > 0) coming.add(cost_of(posted, rest));
+  };
+  if (before) count(*before);
   for (const auto& other : declared) {
-    if (other.uid != wanted.uid && !other.adopts && !posted.owners.contains(other.uid))
-      coming.add(cost_of(posted, other));
+    if (other.uid != wanted.uid) count(other);
   }
   return passes(limits, posted.usage, coming, wish);
 }

@@ -9,8 +9,11 @@
 
 namespace gantry::reconcilers::provider {
 
-// One Server for each server without an owner's mark, of that Provider ("cloud" in namespace ns). Each keeps its
-// machine when it is deleted, and has no agent, until somebody decides otherwise.
-json::Array manifests_of(const providers::Inventory& inventory, const std::string& ns, const std::string& provider);
+// One Server for each server without an owner's mark, and one Snapshot for each such image, of that Provider ("cloud"
+// in namespace ns). Each keeps its real thing when it is deleted; Servers have no agent, until somebody decides
+// otherwise. What is in the catalogue is offered to everybody, and the vendor's own backups come and go: neither is
+// written.
+json::Array manifests_of(const providers::Inventory& inventory, const providers::Catalogue& catalogue,
+                         const std::string& ns, const std::string& provider);
 
 }  // namespace gantry::reconcilers::provider

@@ -126,6 +126,19 @@ std::string describe(const SizeOffer& size, const std::string& region) {
   return text + ")";
 }
 
+const SizeOffer* cheapest(const Catalogue& catalogue, const std::string& region, WallTime now) {
+  const SizeOffer* best = nullptr;
+  std::int64_t least = 0;
+  for (const auto& size : catalogue.sizes) {
+    const auto* place = place_of(size, region);
+    if (!place || !place->available || over(place->ends, now) || !place->monthly) continue;
+    if (best && least <= place->monthly->micros) continue;
+    best = &size;
+    least = place->monthly->micros;
+  }
+  return best;
+}
+
 Offer find_offer(const Catalogue& catalogue, const providers::Capabilities& can, const Wish& wish, WallTime now) {
   Offer offer;
   if (auto refused = refuse_image(catalogue, wish, now, offer.notice)) return *refused;

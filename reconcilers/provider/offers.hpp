@@ -29,6 +29,9 @@ struct Offer {
 Offer find_offer(const providers::Catalogue& catalogue, const providers::Capabilities& can, const Wish& wish,
                  WallTime now);
 
+// The size that costs least in that region now; null: none has a price there.
+const providers::SizeOffer* cheapest(const providers::Catalogue& catalogue, const std::string& region, WallTime now);
+
 // "cx23" (2 vCPU, 4 GB, 40 GB, 3.49 EUR a month)
 std::string describe(const providers::SizeOffer& size, const std::string& region);
 

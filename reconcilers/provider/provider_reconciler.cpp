@@ -89,8 +89,12 @@ Task<> ProviderReconciler::post(std::string name, AccountPtr account, SweepPtr s
   auto posted = std::make_shared<Posted>();
   posted->catalogue = co_await account->catalogue();
   posted->usage = account->usage();
+  posted->at = reactor_.clock().wall();
   for (const auto& server : sweep->inventory.servers) {
     if (server.mark) posted->owners.insert(server.mark->uid);
+  }
+  for (const auto& image : sweep->inventory.images) {
+    if (image.mark) posted->owners.insert(image.mark->uid);
   }
   board_->post(name, std::move(posted));
 }

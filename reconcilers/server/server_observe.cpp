@@ -225,7 +225,11 @@ Task<> ServerReconciler::observe_wish(const runtime::Subject& subject, CloudView
   view.offer = provider::find_offer(*view.catalogue, view.can(), wish, view.now);
   view.usage =
       provider::usage_of(view.offer.size, view.offer.monthly, machine ? std::nullopt : view.catalogue->address_month);
-  if (machine) subtract(view.usage, *machine);
+  view.usage.what = provider::words_of(1, view.spec.size, view.region);
+  if (machine) {
+    subtract(view.usage, *machine);
+    view.usage.what += " in place of " + machine->size;
+  }
   const crds::ProviderLimits limits = view.ref.spec.limits.value_or(crds::ProviderLimits{});
   view.limit_refusal = view.ref.account->would_pass(subject.meta().uid, limits, view.usage).value_or("");
 }

@@ -48,6 +48,7 @@ void plan_removal(const SnapshotView& view, Plan& plan) {
     }
   }
   for (const auto& image : view.images) {
+    if (!image.mark) continue;  // named by the user and never taken over: not ours to remove
     if (image.state != CloudImage::State::Making && !image.busy) {
       step(plan, Verb::Delete, "image", image.id, "the Snapshot is deleted", {}, true);
     } else {
@@ -85,6 +86,9 @@ void plan_from_server(const SnapshotView& view, Plan& plan) {
     plan.look_again = view.can().poll_every;
   } else if (server.state != CloudServer::State::Off && !view.can().image_of_running) {
     block(plan, "ServerRuns", "spec.from.serverRef: this provider takes images only of servers that are off");
+    plan.look_again = std::chrono::minutes(1);
+  } else if (!view.limit_refusal.empty()) {
+    block(plan, "LimitExceeded", view.limit_refusal);
     plan.look_again = std::chrono::minutes(1);
   } else {
     step(plan, Verb::Create, "image", server.id, "an image of that Server is wanted",
@@ -140,6 +144,26 @@ void plan_build(const SnapshotView& view, Plan& plan) {
   }
 }
 
+// Named by the user, and not touched by us yet, or not there at all. True when nothing else can be done.
+bool plan_adoption(const SnapshotView& view, Plan& plan) {
+  if (!view.as_it_is) return false;
+  if (view.stale) {
+    plan.look_again = view.can().poll_every;
+    return true;
+  }
+  const auto named = std::ranges::find(view.images, view.external_name, &CloudImage::id);
+  if (named == view.images.end()) {
+    block(plan, "ExternalNameNotFound",
+          "annotation gantry.dev/external-name says \"" + view.external_name +
+              "\", and the provider has no such image; set another, or take it away and say in spec.from what to build "
+              "from");
+    return true;
+  }
+  if (named->mark) return false;
+  step(plan, Verb::Update, "mark", named->id, "gantry.dev/external-name names it: it is taken over");
+  return true;
+}
+
 // The image is there: away with the builder, copies to where they are missing, away with what is too old.
 void plan_keep(const SnapshotView& view, const CloudImage& image, Plan& plan) {
   if (view.external_name != image.id || view.pending) {
@@ -174,7 +198,8 @@ void plan_keep(const SnapshotView& view, const CloudImage& image, Plan& plan) {
   if (!plan.actions.empty() || plan.look_again) return;
   int kept = 0;
   for (const auto& other : view.images) {
-    if (other.content == image.content || other.busy) continue;
+    // What it is built from stays, however old.
+    if (other.content == image.content || other.busy || other.id == view.image) continue;
     if (++kept > view.spec.retain)
       step(plan, Verb::Delete, "image", other.id,
            "spec.retain keeps " + std::to_string(view.spec.retain) + " older ones", {}, true);
@@ -225,10 +250,11 @@ Plan plan_snapshot(const SnapshotView& view) {
     return plan;
   }
   for (const auto& image : view.images) {
-    if (image.state == CloudImage::State::Failed && !view.stale)
+    if (image.state == CloudImage::State::Failed && image.mark && !view.stale)
       step(plan, Verb::Delete, "image", image.id, "the provider could not make it");
   }
   if (!plan.actions.empty()) return plan;
+  if (plan_adoption(view, plan)) return plan;
   const CloudImage* image = view.wanted();
   if (!image) {
     plan_build(view, plan);

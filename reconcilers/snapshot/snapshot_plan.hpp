@@ -38,6 +38,8 @@ struct SnapshotView final : runtime::Seen {
   std::string report;                            // what the builder says has failed on it; empty: nothing
   std::optional<provider::Pending> pending;      // of "builder-<content>" or "image-<content>"
   std::string external_name;
+  // That image, taken over as it is: spec.from.image names it too, and nothing is to be added.
+  bool as_it_is = false;
 
   std::string size;  // of the builder
   std::string region;

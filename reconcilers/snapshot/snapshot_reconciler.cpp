@@ -61,6 +61,8 @@ Task<runtime::SeenPtr> SnapshotReconciler::observe(const runtime::Subject& subje
   view.spec = crds::decode_snapshot_spec(subject.json);
   view.external_name = subject.annotation("gantry.dev/external-name");
   view.pending = provider::pending_of(subject);
+  view.as_it_is = !view.external_name.empty() && view.external_name == view.spec.from.image &&
+                  view.spec.packages.empty() && view.spec.cloud_init.empty();
   view.ref = co_await parts_.accounts.of(subject.key().ns, view.spec.provider_ref.name);
   if (!view.ref.account) {
     problem(view, view.ref.problem_reason, view.ref.problem);
@@ -93,7 +95,13 @@ Task<> SnapshotReconciler::observe_account(const runtime::Subject& subject, Snap
     if (server.mark == builder_mark(subject)) view.builders.push_back(server);
   }
   for (const auto& image : view.sweep->inventory.images) {
-    if (image.mark == image_mark(subject)) view.images.push_back(image);
+    const bool named = view.as_it_is && image.id == view.external_name;
+    if (image.mark == image_mark(subject) || (named && !image.mark)) {
+      view.images.push_back(image);
+    } else if (named) {
+      problem(view, "OwnedByAnother",
+              "image \"" + image.id + "\" of gantry.dev/external-name belongs to another object");
+    }
   }
   // Before it is believed that there is nothing although something was made, or may have been: what one listing leaves
   // out is asked for by its mark.
@@ -112,6 +120,8 @@ Task<> SnapshotReconciler::observe_account(const runtime::Subject& subject, Snap
 
 Task<> SnapshotReconciler::observe_base(const runtime::Subject& subject, SnapshotView& view) {
   view.image = view.spec.from.image;
+  view.own_image = std::ranges::find(view.sweep->inventory.images, view.image, &CloudImage::id) !=
+                   view.sweep->inventory.images.end();
   if (view.spec.from.snapshot_ref) {
     const std::string& name = view.spec.from.snapshot_ref->name;
     const auto base = co_await parts_.client.find({subject.key().resource, subject.key().ns, name});
@@ -145,6 +155,9 @@ Task<> SnapshotReconciler::observe_base(const runtime::Subject& subject, Snapsho
 }
 
 void SnapshotReconciler::choose_content(const runtime::Subject& subject, SnapshotView& view) const {
+  // "*" is told by the catalogue; see observe_builder().
+  const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
+  if (view.can().image_regions && !everywhere) view.regions = view.spec.regions;
   const provider::AgentSource agent = parts_.agent_source();
   view.agent_pending = agent.pending;
   view.agent_version = agent.version;
@@ -158,6 +171,11 @@ void SnapshotReconciler::choose_content(const runtime::Subject& subject, Snapsho
                                           {"agent", view.source ? "" : view.agent_version}};
   view.recipe = sha256_hex(json::dump(recipe)).substr(0, kRecipeDigits);
   view.content = view.recipe + hex8(0);
+  if (view.as_it_is) {
+    const auto named = std::ranges::find(view.images, view.external_name, &CloudImage::id);
+    if (named != view.images.end()) view.content = named->content;
+    return;
+  }
   // The newest of this recipe is wanted, until its schedule wants another.
   for (const auto& image : view.images) {
     if (!image.content.starts_with(view.recipe) || image.state == CloudImage::State::Failed) continue;
@@ -170,10 +188,6 @@ void SnapshotReconciler::choose_content(const runtime::Subject& subject, Snapsho
     }
     break;
   }
-  const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
-  if (!view.can().image_regions) return;
-  if (!everywhere) view.regions = view.spec.regions;
-  // "*" is told by the catalogue; see observe_builder().
 }
 
 std::string SnapshotReconciler::report_token(const runtime::Subject& subject, const SnapshotView& view) const {
@@ -193,36 +207,36 @@ void SnapshotReconciler::observe_report(const runtime::Subject& subject, Snapsho
 Task<> SnapshotReconciler::observe_builder(const runtime::Subject& subject, SnapshotView& view) {
   const bool everywhere = std::ranges::find(view.spec.regions, "*") != view.spec.regions.end();
   const bool to_build = !view.wanted() && view.builders.empty() && !view.source;
-  if (!to_build && !(everywhere && view.can().image_regions)) co_return;
+  const bool to_take = !view.wanted() && view.source;
+  if (!to_build && !to_take && !(everywhere && view.can().image_regions)) co_return;
   const provider::CataloguePtr catalogue = co_await view.ref.account->catalogue();
   if (everywhere && view.can().image_regions) {
     for (const auto& region : catalogue->regions) {
       if (region.available) view.regions.push_back(region.name);
     }
   }
-  if (!to_build) co_return;
-  view.region =
-      view.spec.builder && !view.spec.builder->region.empty() ? view.spec.builder->region : view.ref.spec.region;
-  if (view.spec.builder) view.size = view.spec.builder->size;
-  if (view.size.empty()) {
-    std::optional<std::int64_t> least;
-    for (const auto& size : catalogue->sizes) {
-      for (const auto& place : size.places) {
-        const bool had = place.region == view.region && place.available && !(place.ends && *place.ends <= view.now);
-        if (!had || !place.monthly || (least && *least <= place.monthly->micros)) continue;
-        least = place.monthly->micros;
-        view.size = size.name;
-      }
-    }
-  }
-  provider::Wish wish{view.size, view.region, view.own_image ? "" : view.image,
-                      {},        0,           subject.annotation("gantry.dev/allow-retired") == "true"};
-  view.offer = provider::find_offer(*catalogue, view.can(), wish, view.now);
-  view.usage = provider::usage_of(view.offer.size, view.offer.monthly, catalogue->address_month);
+  if (to_take) view.usage = provider::usage_of_image(view.source->disk_bytes.value_or(0), catalogue->image_gib_month);
+  if (to_take) view.usage.what = "an image of that server";
+  if (to_build) observe_order(subject, *catalogue, view);
+  if (!to_build && !to_take) co_return;
   view.limit_refusal =
       view.ref.account
           ->would_pass(subject.meta().uid, view.ref.spec.limits.value_or(crds::ProviderLimits{}), view.usage)
           .value_or("");
+}
+
+void SnapshotReconciler::observe_order(const runtime::Subject& subject, const providers::Catalogue& catalogue,
+                                       SnapshotView& view) {
+  view.region =
+      view.spec.builder && !view.spec.builder->region.empty() ? view.spec.builder->region : view.ref.spec.region;
+  if (view.spec.builder) view.size = view.spec.builder->size;
+  if (view.size.empty()) {
+    if (const auto* size = provider::cheapest(catalogue, view.region, view.now)) view.size = size->name;
+  }
+  provider::Wish wish{view.size, view.region, view.own_image ? "" : view.image,
+                      {},        0,           subject.annotation("gantry.dev/allow-retired") == "true"};
+  view.offer = provider::find_offer(catalogue, view.can(), wish, view.now);
+  view.usage = provider::usage_of_build(view.offer.size, view.offer.monthly, catalogue);
 }
 
 runtime::Plan SnapshotReconciler::plan(const runtime::Subject&, const runtime::Seen& seen) {
@@ -255,6 +269,9 @@ Task<> SnapshotReconciler::act(const runtime::Subject& subject, const runtime::S
     } else if (action.type == "image") {
       co_await cloud.remove_image(action.target);
       notes.note({false, "ImageRemoved", "image " + action.target + ": " + action.reason});
+    } else if (action.type == "mark") {
+      co_await cloud.mark_image(action.target, image_mark(subject));
+      notes.note({false, "Adopted", "image " + action.target + " is looked after from now on"});
     } else if (action.type == "power-on") {
       co_await cloud.power(action.target, providers::Provider::Power::On);
     } else if (action.type == "copy") {
@@ -355,7 +372,7 @@ runtime::Report SnapshotReconciler::report(const runtime::Subject& subject, cons
         if (entry.string_or("id") == image.id) return entry.string_or("agentVersion");
       }
     }
-    return view.source ? std::string() : view.agent_version;
+    return view.source || view.as_it_is ? std::string() : view.agent_version;
   };
   json::Array list;
   for (const auto& image : view.images) {

@@ -41,6 +41,7 @@ class SnapshotReconciler final : public runtime::Reconciler {
   Task<> observe_builder(const runtime::Subject& subject, SnapshotView& view);
   void observe_report(const runtime::Subject& subject, SnapshotView& view) const;
   std::string report_token(const runtime::Subject& subject, const SnapshotView& view) const;
+  void observe_order(const runtime::Subject& subject, const providers::Catalogue& catalogue, SnapshotView& view);
   Task<> create_builder(const runtime::Subject& subject, const SnapshotView& view, runtime::Notes& notes);
   Task<> create_image(const runtime::Subject& subject, const SnapshotView& view, const std::string& server,
                       runtime::Notes& notes);

@@ -50,6 +50,24 @@ struct DigitalOcean : Vendor<emulators::DigitalOcean, providers::digitalocean::m
   static const std::string& size_of_first(const Emulator& cloud) { return cloud.droplets.begin()->second.size; }
   static void allow(Emulator& cloud, int most) { cloud.droplet_limit = most; }
   static const std::string& user_data_of(const Emulator& cloud) { return cloud.droplets.begin()->second.user_data; }
+  // As if somebody had made them by hand.
+  static std::string place_image(Emulator& cloud, const std::string& name) {
+    auto golden = cloud.images.begin()->second;
+    golden.id = 900;
+    golden.name = name;
+    golden.slug.clear();
+    cloud.images[golden.id] = golden;
+    return std::to_string(golden.id);
+  }
+  static void place_behind_firewall(Emulator& cloud, const std::string& name) {
+    cloud.place(name, {"walled"});
+    cloud.firewalls["fw"] = {
+        .id = "fw", .name = "by-hand", .tags = {"walled"}, .created_at = "2026-01-01T00:00:00Z", .settled = true};
+  }
+  static std::size_t behind_firewall(const Emulator& cloud) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(cloud.droplets, [](const auto& one) { return one.second.tags.contains("walled"); }));
+  }
 };
 
 struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
@@ -69,6 +87,22 @@ struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
   static const std::string& size_of_first(const Emulator& cloud) { return cloud.servers.begin()->second.type; }
   static void allow(Emulator& cloud, int most) { cloud.server_limit = most; }
   static const std::string& user_data_of(const Emulator& cloud) { return cloud.servers.begin()->second.user_data; }
+  static std::string place_image(Emulator& cloud, const std::string& name) {
+    auto golden = cloud.images.begin()->second;
+    golden.id = 900;
+    golden.type = "snapshot";
+    golden.name.clear();
+    golden.description = name;
+    cloud.images[golden.id] = golden;
+    return std::to_string(golden.id);
+  }
+  static void place_behind_firewall(Emulator& cloud, const std::string& name) {
+    const json::Value to = json::Object{{"type", "server"}, {"server", json::Object{{"id", cloud.place(name, {}).id}}}};
+    cloud.firewalls[901] = {.id = 901, .name = "by-hand", .applied_to = {to}, .created = "2026-01-01T00:00:00Z"};
+  }
+  static std::size_t behind_firewall(const Emulator& cloud) {
+    return cloud.firewalls.begin()->second.applied_to.size();
+  }
 };
 
 template <class Vendor>

@@ -1,19 +1,9 @@
 #include "tests/emulators/digitalocean.hpp"
 
-#include "controller/base/digest.hpp"
-
 namespace gantry::emulators {
 namespace {
 
 using json::Value;
-
-std::set<std::string> text_set(const Value* values) {
-  std::set<std::string> set;
-  if (values && values->is_array()) {
-    for (const auto& value : values->as_array()) set.insert(value.as_string());
-  }
-  return set;
-}
 
 }  // namespace
 
@@ -95,7 +85,7 @@ Answer DigitalOcean::create_droplet(const Call& call) {
     return unprocessable("The image you specified requires a larger disk than that size has.");
   Droplet droplet{
       .id = next_id(), .name = call.body.string_or("name"), .region = region, .size = size->slug, .image = image->id};
-  for (const auto& tag : text_set(call.body.find("tags"))) {
+  for (const auto& tag : digitalocean::text_set(call.body.find("tags"))) {
     droplet.tags.insert(tag);
     tags.insert(tag);
   }
@@ -314,183 +304,6 @@ Answer DigitalOcean::act_on_image(const Call& call) {
     if (!fails) found->second.regions.insert(region);
   });
   return {201, json::Object{{"action", shown(actions.at(action))}}, {}};
-}
-
-// ---- account, keys, tags, firewalls, addresses, figures
-
-void DigitalOcean::route_rest() {
-  on("GET /v2/account", [this](const Call&) {
-    return Answer{
-        200,
-        json::Object{{"account", json::Object{{"droplet_limit", droplet_limit},
-                                              {"floating_ip_limit", 5},
-                                              {"email", "ops@example.org"},
-                                              {"uuid", "b6fr89dbf6d9156cace5f3c78dc9851d957381ef"},
-                                              {"email_verified", true},
-                                              {"status", account_status},
-                                              {"status_message", account_status == "active" ? "" : "payment failed"},
-                                              {"team", json::Object{{"uuid", team_uuid}, {"name", "Ops"}}}}}},
-        {}};
-  });
-  on("GET /v2/account/keys", [this](const Call& call) {
-    json::Array all;
-    for (const auto& [id, key] : keys) all.push_back(shown(key));
-    return page(call, "ssh_keys", std::move(all));
-  });
-  on("POST /v2/account/keys", [this](const Call& call) {
-    Key key{.id = next_id(),
-            .name = call.body.string_or("name"),
-            .fingerprint = {},
-            .public_key = call.body.string_or("public_key")};
-    key.fingerprint = sha256_hex(key.public_key).substr(0, 32);
-    for (const auto& [id, one] : keys) {
-      if (one.fingerprint == key.fingerprint) return unprocessable("SSH Key is already in use on your account");
-    }
-    keys[key.id] = key;
-    return Answer{201, json::Object{{"ssh_key", shown(key)}}, {}};
-  });
-  on("GET /v2/actions", [this](const Call& call) {
-    json::Array all;  // newest first
-    for (auto at = actions.rbegin(); at != actions.rend(); ++at) all.push_back(shown(at->second));
-    return page(call, "actions", std::move(all));
-  });
-  on("GET /v2/actions/{}", [this](const Call& call) {
-    const auto found = actions.find(call.number(0));
-    return found == actions.end() ? missing() : Answer{200, json::Object{{"action", shown(found->second)}}, {}};
-  });
-  on("GET /v2/regions", [this](const Call& call) {
-    json::Array all;
-    for (const auto& region : digitalocean::regions()) all.push_back(digitalocean::shown(region));
-    return page(call, "regions", std::move(all));
-  });
-  on("GET /v2/sizes", [this](const Call& call) {
-    json::Array all;
-    for (const auto& size : digitalocean::sizes()) all.push_back(digitalocean::shown(size));
-    return page(call, "sizes", std::move(all));
-  });
-  on("POST /v2/tags", [this](const Call& call) {
-    tags.insert(call.body.string_or("name"));
-    return Answer{201,
-                  json::Object{{"tag", json::Object{{"name", call.body.string_or("name")},
-                                                    {"resources", json::Object{{"count", 0}}}}}},
-                  {}};
-  });
-  on("DELETE /v2/tags/{}", [this](const Call& call) {
-    if (tags.erase(call.captured[0]) == 0) return missing();
-    for (auto& [id, droplet] : droplets) droplet.tags.erase(call.captured[0]);
-    for (auto& [id, image] : images) image.tags.erase(call.captured[0]);
-    for (auto& [id, firewall] : firewalls) firewall.tags.erase(call.captured[0]);
-    return Answer{204, {}, {}};
-  });
-  on("POST /v2/tags/{}/resources", [this](const Call& call) { return tag_resources(call, true); });
-  on("DELETE /v2/tags/{}/resources", [this](const Call& call) { return tag_resources(call, false); });
-  on("GET /v2/firewalls", [this](const Call& call) {
-    json::Array all;
-    for (const auto& [id, firewall] : firewalls) all.push_back(shown(firewall));
-    return page(call, "firewalls", std::move(all));
-  });
-  on("POST /v2/firewalls", [this](const Call& call) { return put_firewall(call, nullptr); });
-  on("PUT /v2/firewalls/{}", [this](const Call& call) {
-    const auto found = firewalls.find(call.captured[0]);
-    return found == firewalls.end() ? missing() : put_firewall(call, &found->second);
-  });
-  on("DELETE /v2/firewalls/{}",
-     [this](const Call& call) { return firewalls.erase(call.captured[0]) > 0 ? Answer{204, {}, {}} : missing(); });
-  on("GET /v2/reserved_ips", [this](const Call& call) {
-    json::Array all;
-    for (const auto& [ip, one] : reserved_ips) all.push_back(shown(one));
-    return page(call, "reserved_ips", std::move(all));
-  });
-  on("POST /v2/reserved_ips", [this](const Call& call) {
-    const std::int64_t droplet = call.body.int_or("droplet_id", 0);
-    if (droplet != 0 && !droplets.contains(droplet)) return missing();
-    ReservedIp one{.ip = "192.0.2." + std::to_string(next_id() % 250 + 1),
-                   .region = droplet != 0 ? droplets.at(droplet).region : call.body.string_or("region"),
-                   .droplet = droplet};
-    reserved_ips[one.ip] = one;
-    return Answer{202,
-                  json::Object{{"reserved_ip", shown(one)},
-                               {"links", json::Object{{"droplets", json::Array{}}, {"actions", json::Array{}}}}},
-                  {}};
-  });
-  on("GET /v2/vpcs", [this](const Call& call) {
-    json::Array all;
-    for (const auto& region : digitalocean::open_regions())
-      all.push_back(json::Object{{"id", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
-                                 {"urn", "do:vpc:5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
-                                 {"name", "default-" + region.as_string()},
-                                 {"description", ""},
-                                 {"region", region},
-                                 {"ip_range", "10.106.0.0/20"},
-                                 {"default", true},
-                                 {"created_at", time()}});
-    return page(call, "vpcs", std::move(all));
-  });
-  on("GET /v2/customers/my/balance", [this](const Call&) {
-    return Answer{200,
-                  json::Object{{"month_to_date_balance", "23.44"},
-                               {"account_balance", "12.23"},
-                               {"month_to_date_usage", "11.21"},
-                               {"generated_at", time()}},
-                  {}};
-  });
-  const auto figures = [this](const Call& call) {
-    const auto found = droplets.find(std::stoll(*call.find("host_id")));
-    json::Array series;
-    if (found != droplets.end() && found->second.monitoring)
-      series.push_back(json::Object{{"metric", json::Object{{"host_id", *call.find("host_id")}}},
-                                    {"values", json::Array{json::Array{std::stoll(*call.find("start")), "0.25"}}}});
-    return Answer{200,
-                  json::Object{{"status", "success"},
-                               {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}},
-                  {}};
-  };
-  on("GET /v2/monitoring/metrics/droplet/bandwidth", figures);
-  on("GET /v2/monitoring/metrics/droplet/cpu", figures);
-}
-
-Answer DigitalOcean::tag_resources(const Call& call, bool add) {
-  const std::string& tag = call.captured[0];
-  if (!tags.contains(tag)) return missing();
-  for (const auto& resource : call.body.find("resources")->as_array()) {
-    const std::string type = resource.string_or("resource_type");
-    const std::int64_t id = std::stoll(resource.string_or("resource_id", "0"));
-    std::set<std::string>* tagged = nullptr;
-    if (type == "droplet" && droplets.contains(id)) tagged = &droplets.at(id).tags;
-    if (type == "image" && images.contains(id)) tagged = &images.at(id).tags;
-    if (!tagged) return missing();
-    if (add) {
-      tagged->insert(tag);
-    } else {
-      tagged->erase(tag);
-    }
-  }
-  return {204, {}, {}};
-}
-
-Answer DigitalOcean::put_firewall(const Call& call, Firewall* existing) {
-  const auto rules = [&](const char* name) {
-    const Value* given = call.body.find(name);
-    return given && given->is_array() ? given->as_array() : json::Array{};
-  };
-  Firewall firewall{.id = existing ? existing->id : SeededRandom(static_cast<std::uint64_t>(next_id())).uuid(),
-                    .name = call.body.string_or("name")};
-  firewall.tags = text_set(call.body.find("tags"));
-  for (const auto& tag : firewall.tags) {
-    if (!tags.contains(tag)) return refusal(400, "bad_request", "tag " + tag + " does not exist");
-  }
-  for (const auto& [id, one] : firewalls) {
-    if (one.name == firewall.name && id != firewall.id) return refusal(409, "conflict", "duplicate name");
-  }
-  firewall.inbound = rules("inbound_rules");
-  firewall.outbound = rules("outbound_rules");
-  if (firewall.inbound.empty() && firewall.outbound.empty()) return unprocessable("at least one rule is required");
-  firewall.created_at = existing ? existing->created_at : time();
-  firewalls[firewall.id] = firewall;
-  after(pace.small, [this, id = firewall.id] {
-    if (const auto found = firewalls.find(id); found != firewalls.end()) found->second.settled = true;
-  });
-  return {existing ? 200 : 202, json::Object{{"firewall", shown(firewall)}}, {}};
 }
 
 // ---- actions

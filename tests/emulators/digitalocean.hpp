@@ -155,6 +155,7 @@ const Size* find_size(std::string_view slug);
 json::Value shown(const Size& size);
 json::Value shown(const Region& region);
 json::Array open_regions();
+std::set<std::string> text_set(const json::Value* values);
 
 }  // namespace digitalocean
 

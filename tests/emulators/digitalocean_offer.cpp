@@ -62,4 +62,12 @@ json::Value shown(const Region& region) {
                       {"sizes", std::move(slugs)}};
 }
 
+std::set<std::string> text_set(const json::Value* values) {
+  std::set<std::string> set;
+  if (values && values->is_array()) {
+    for (const auto& value : values->as_array()) set.insert(value.as_string());
+  }
+  return set;
+}
+
 }  // namespace gantry::emulators::digitalocean

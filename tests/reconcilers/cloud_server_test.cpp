@@ -95,8 +95,9 @@ TEST(CloudServer, ABudgetIsKeptOverTheWholeAccountAndTheSumIsShown) {
   EXPECT_EQ(house.state("Server/web-1", "Synced"), "False/LimitExceeded");
   EXPECT_EQ(
       house.world.message("Server/web-1", "Synced"),
-      "spec.limits.monthlyCost of the Provider would be passed: 17.49 EUR there + 3.49 EUR for this = 20.98 EUR a "
-      "month, and 20.00 EUR is the limit");
+      "the limit of its Provider is 20.00 EUR a month (spec.limits.monthlyCost), and with this it would be 20.98 EUR: "
+      "17.49 EUR there (1 server, not made by Gantry) + 3.49 EUR for this (cx23 in fsn1). Ask for less, remove "
+      "something, or raise the limit");
   EXPECT_THAT(house.cloud.log, IsEmpty());
   EXPECT_EQ(house.world.get("Provider/cloud").at({"status", "usage", "monthlyCost"})->as_string(), "17.49 EUR");
   house.limit(R"({"monthlyCost":"21 EUR"})");
@@ -115,7 +116,8 @@ TEST(CloudServer, ManyAtOnceDoNotPassALimitTogether) {
     const std::string name = "Server/web-" + std::to_string(i);
     if (house.world.reason(name, "Synced") != "LimitExceeded") continue;
     ++refused;
-    EXPECT_THAT(house.world.message(name, "Synced"), HasSubstr("3 there + 1 for this = 4, and 3 is the limit"));
+    EXPECT_THAT(house.world.message(name, "Synced"),
+                HasSubstr("is 3 (spec.limits.servers), and with this it would be 4: 3 there (3 servers)"));
   }
   EXPECT_EQ(refused, 7);
 }

@@ -137,6 +137,14 @@ class Connection final : public Provider {
   Task<> mark_server(std::string id, Mark mark) override {
     co_await change("mark_server", id, [mark](MemoryCloud::Machine& machine) { machine.server.mark = mark; });
   }
+  Task<> mark_image(std::string id, Mark mark) override {
+    co_await call<int>("mark_image", [this, id, mark] {
+      const auto at = cloud_.images.find(id);
+      if (at == cloud_.images.end()) throw Error(ErrorCode::NotFound, "there is no image " + id);
+      at->second.image.mark = mark;
+      return 0;
+    });
+  }
   Task<> put_firewall(Mark mark, std::string name, std::vector<FirewallRule> rules) override {
     co_await call<int>("put_firewall", [this, mark, name, rules] {
       for (auto& [id, firewall] : cloud_.firewalls) {

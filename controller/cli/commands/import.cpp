@@ -16,7 +16,7 @@ int import(Context& context) {
     return kOk;
   }
   context.out() << "# Applied, these take over what exists at Provider " << target.name
-                << ". Each keeps its machine when it is deleted.\n";
+                << ". Each real thing stays when its object is deleted.\n";
   bool first = true;
   for (const auto& item : items->as_array()) {
     if (!std::exchange(first, false)) context.out() << "---\n";
@@ -34,8 +34,10 @@ Command import_command() {
       .usage = "PROVIDER",
       .summary = "Write manifests for what exists at a provider and is not declared",
       .help =
-          "Prints a Server for each machine of the account that nobody has declared, with the annotation\n"
-          "gantry.dev/external-name: applied, it is taken over as it is, and nothing is made or changed.\n"
+          "Prints a Server for each machine of the account that nobody has declared, and a Snapshot for each image,\n"
+          "with the annotation gantry.dev/external-name: applied, they are taken over as they are, and nothing is "
+          "made\n"
+          "or changed but the mark that says whose they are. Firewalls stay as they are until spec.firewall is set.\n"
           "\n"
           "Examples:\n"
           "  gantry import hetzner > servers.yaml\n"
