@@ -52,6 +52,7 @@ class DigitalOcean final : public Emulator {
     json::Array outbound;
     std::string created_at;
     bool settled = false;
+    json::Array in_force;  // of inbound; what came since is on its way
   };
   struct Action {
     std::int64_t id = 0;
@@ -127,6 +128,7 @@ class DigitalOcean final : public Emulator {
   void spoil_total(json::Value& body) const override;
   std::string* status_of(std::int64_t server) override;
   std::string_view word_for_on() const override { return "active"; }
+  Wall wall_of(std::int64_t server) const override;
 
   std::deque<Instant> hour_;
 };

@@ -176,12 +176,35 @@ Answer DigitalOcean::put_firewall(const Call& call, Firewall* existing) {
   firewall.inbound = rules("inbound_rules");
   firewall.outbound = rules("outbound_rules");
   if (firewall.inbound.empty() && firewall.outbound.empty()) return unprocessable("at least one rule is required");
+  if (existing) firewall.in_force = existing->in_force;
   firewall.created_at = existing ? existing->created_at : time();
   firewalls[firewall.id] = firewall;
   after(pace.small, [this, id = firewall.id] {
-    if (const auto found = firewalls.find(id); found != firewalls.end()) found->second.settled = true;
+    const auto found = firewalls.find(id);
+    if (found == firewalls.end()) return;
+    found->second.settled = true;
+    found->second.in_force = found->second.inbound;
   });
   return {existing ? 200 : 202, json::Object{{"firewall", shown(firewall)}}, {}};
+}
+
+Wall DigitalOcean::wall_of(std::int64_t server) const {
+  const std::set<std::string>& of = droplets.at(server).tags;
+  Wall wall;
+  for (const auto& [id, firewall] : firewalls) {
+    const bool selects =
+        std::any_of(firewall.tags.begin(), firewall.tags.end(), [&](const auto& tag) { return of.contains(tag); });
+    if (!selects || (!firewall.settled && firewall.in_force.empty())) continue;
+    if (!wall) wall.emplace();
+    for (const auto& rule : firewall.in_force) {
+      Opening opening{.protocol = rule.string_or("protocol")};
+      const std::string ports = rule.string_or("ports", "0");
+      if (opening.protocol != "icmp") read_ports(ports == "0" || ports == "all" ? "1-65535" : ports, opening);
+      for (const auto& from : digitalocean::text_set(rule.at({"sources", "addresses"}))) opening.from.push_back(from);
+      wall->push_back(std::move(opening));
+    }
+  }
+  return wall;
 }
 
 }  // namespace gantry::emulators

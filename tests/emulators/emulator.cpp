@@ -28,6 +28,12 @@ const std::string* header(const http::Headers& headers, std::string_view name) {
 
 }  // namespace
 
+void read_ports(const std::string& text, Opening& into) {
+  const auto dash = text.find('-');
+  into.first_port = std::stoi(text.substr(0, dash));
+  into.last_port = dash == std::string::npos ? into.first_port : std::stoi(text.substr(dash + 1));
+}
+
 const std::string* Call::find(std::string_view parameter) const {
   for (const auto& [name, value] : query) {
     if (name == parameter) return &value;
@@ -82,6 +88,7 @@ void Emulator::catch_up() {
     due_.erase(due_.begin());
     effect();
   }
+  mend_walls();
 }
 
 std::string Emulator::next_address(std::string_view net) {
@@ -92,7 +99,9 @@ std::string Emulator::next_address(std::string_view net) {
 std::string Emulator::switch_on(std::int64_t server, std::int64_t image, const std::string& user_data) {
   if (hardware) {
     watch_hardware(server);
-    return hardware->start(server, image, user_data);
+    const std::string address = hardware->start(server, image, user_data);
+    walls_.insert_or_assign(server, Wall());  // as a machine starts
+    return address;
   }
   // Of the whole system inside, what matters to those outside: whether it turns itself off in the end.
   if (user_data.contains("\npoweroff\n")) {
@@ -101,6 +110,22 @@ std::string Emulator::switch_on(std::int64_t server, std::int64_t image, const s
     });
   }
   return next_address("203.0.");
+}
+
+void Emulator::mend_walls() {
+  for (auto known = walls_.begin(); known != walls_.end();) {
+    auto& [server, wall] = *known;
+    const std::string* status = status_of(server);
+    if (!status || *status != word_for_on()) {
+      known = walls_.erase(known);
+      continue;
+    }
+    if (Wall wanted = wall_of(server); wanted != wall) {
+      hardware->protect(server, wanted);
+      wall = std::move(wanted);
+    }
+    ++known;
+  }
 }
 
 void Emulator::watch_hardware(std::int64_t server) {
@@ -189,6 +214,7 @@ std::optional<http::Response> Emulator::exchange(const http::Request& request) {
       answer = refusal(422, "invalid_input", error.message());
     }
     now_doing_.reset();
+    mend_walls();
     if (how == How::WrongTotal) spoil_total(answer.body);
   }
   http::Response response{.status = answer.status, .headers = std::move(limits), .body = {}};

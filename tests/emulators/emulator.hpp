@@ -71,6 +71,19 @@ struct Pace {
   Duration visible = std::chrono::seconds(2);  // until what was made is found by those who look
 };
 
+// What a firewall lets in.
+struct Opening {
+  std::string protocol;  // tcp, udp, icmp
+  int first_port = 0;    // of icmp: 0
+  int last_port = 0;
+  std::vector<std::string> from;  // networks
+  bool operator==(const Opening&) const = default;
+};
+// "80" or "8000-8010".
+void read_ports(const std::string& text, Opening& into);
+// Absent: no firewall is before that server, and everything comes in.
+using Wall = std::optional<std::vector<Opening>>;
+
 // What stands behind the servers where a test wants something real there; by the vendor's own ids. Called on the
 // emulator's reactor: nothing of it may take long.
 class Hardware {
@@ -84,6 +97,8 @@ class Hardware {
   virtual void remove(std::int64_t server) = 0;
   virtual void keep_image(std::int64_t server, std::int64_t image) = 0;
   virtual void remove_image(std::int64_t image) = 0;
+  // From now on, for connections that begin; of a machine that has been started.
+  virtual void protect(std::int64_t server, const Wall& wall) = 0;
 };
 
 class Emulator {
@@ -141,6 +156,8 @@ class Emulator {
   // How that server is in the vendor's words; null when it is gone. And the word for one that is on.
   virtual std::string* status_of(std::int64_t server) = 0;
   virtual std::string_view word_for_on() const = 0;
+  // What all firewalls that are in force let in to that server, which is there.
+  virtual Wall wall_of(std::int64_t server) const = 0;
 
   void count_creation() { ++creations_; }
   // The server is on from now on: its address, and in time it may go off by itself.
@@ -163,6 +180,7 @@ class Emulator {
     Route route;
   };
   void watch_hardware(std::int64_t server);
+  void mend_walls();
   Answer dispatch(Call& call, std::string_view path);
   std::optional<Trouble::How> trouble_of(const std::string& name);
   void judge(const http::Request& request, const http::Response& response);
@@ -180,6 +198,7 @@ class Emulator {
   std::vector<std::string> log_;
   contract::Faults breaches_;
   int over_the_limit_ = 0;
+  std::map<std::int64_t, Wall> walls_;  // as the hardware has them
   std::int64_t last_id_ = 1000;
   std::int64_t addresses_ = 0;
   int creations_ = 0;

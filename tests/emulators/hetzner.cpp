@@ -336,6 +336,31 @@ void Hetzner::route_images() {
 
 bool Hetzner::applies(const Firewall& firewall) const { return !firewall.applied_to.empty(); }
 
+bool Hetzner::protects(const Firewall& firewall, const Server& server) {
+  return std::any_of(firewall.applied_to.begin(), firewall.applied_to.end(), [&](const Value& to) {
+    const Value* selector = to.at({"label_selector", "selector"});
+    const Value* id = to.at({"server", "id"});
+    return selector ? hetzner::selects(selector->as_string(), server.labels) : id && *id == Value(server.id);
+  });
+}
+
+Wall Hetzner::wall_of(std::int64_t server) const {
+  Wall wall;
+  for (const auto& [id, firewall] : firewalls) {
+    if (!protects(firewall, servers.at(server))) continue;
+    if (!wall) wall.emplace();
+    for (const auto& rule : firewall.rules) {
+      if (rule.string_or("direction") != "in") continue;
+      Opening opening{.protocol = rule.string_or("protocol")};
+      const std::string port = rule.string_or("port");
+      if (opening.protocol != "icmp") read_ports(port == "any" ? "1-65535" : port, opening);
+      for (const auto& from : rule.find("source_ips")->as_array()) opening.from.push_back(from.as_string());
+      wall->push_back(std::move(opening));
+    }
+  }
+  return wall;
+}
+
 Answer Hetzner::create_firewall(const Call& call) {
   if (auto refused = unknown_field(call, {"name", "labels", "rules", "apply_to"}); refused.status) return refused;
   Firewall firewall{.id = next_id(), .name = call.body.string_or("name"), .labels = labels_of(call)};

@@ -98,6 +98,7 @@ class Hetzner final : public Emulator {
   Server* find_server(const Call& call);
   Image* image_named(const std::string& name_or_id);
   bool applies(const Firewall& firewall) const;
+  static bool protects(const Firewall& firewall, const Server& server);
   Action& begin(std::string command, std::vector<std::pair<std::string, std::int64_t>> resources);
   void finish(std::int64_t action, std::string_view error_code = {}, std::string_view error = {});
   Answer with_action(int status, const Action& action) const;
@@ -119,6 +120,7 @@ class Hetzner final : public Emulator {
   void spoil_total(json::Value& body) const override;
   std::string* status_of(std::int64_t server) override;
   std::string_view word_for_on() const override { return "running"; }
+  Wall wall_of(std::int64_t server) const override;
 
   double calls_left_ = 3600;
   Instant counted_{};

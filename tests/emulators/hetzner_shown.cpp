@@ -23,11 +23,7 @@ Value Hetzner::shown(const Server& server) const {
                         {"dns_ptr", "static." + server.address + ".example"}};
   json::Array applied;
   for (const auto& [id, firewall] : firewalls) {
-    const bool selected = std::any_of(firewall.applied_to.begin(), firewall.applied_to.end(), [&](const Value& to) {
-      const Value* selector = to.at({"label_selector", "selector"});
-      return selector && hetzner::selects(selector->as_string(), server.labels);
-    });
-    if (selected) applied.push_back(json::Object{{"id", id}, {"status", "applied"}});
+    if (protects(firewall, server)) applied.push_back(json::Object{{"id", id}, {"status", "applied"}});
   }
   const auto image = images.find(server.image);
   return json::Object{{"id", server.id},

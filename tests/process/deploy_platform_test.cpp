@@ -164,7 +164,7 @@ TYPED_TEST(DeployPlatform, IsMadeWholeAndGoesWhole) {
       "apiVersion: gantry.dev/v1alpha1\nkind: Server\nmetadata: {name: web-3, namespace: " + kNamespace +
       "}\nspec: {providerRef: {name: do}, size: " + TypeParam::size + ", snapshotRef: {name: media-tools}}\n";
   const Outcome refused = seed.controller.gantry({"apply", "-f", "-"}, third);
-  EXPECT_THAT(refused.out + refused.err, HasSubstr("2 there + 1 for this = 3, and 2 is the limit"));
+  EXPECT_THAT(refused.out + refused.err, HasSubstr("is 2 (spec.limits.servers), and with this it would be 3: 2 there"));
   EXPECT_TRUE(seed.get("server/web-3").is_null());
 
   // E-56: another token of the same account, and no agent is lost.

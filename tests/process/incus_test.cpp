@@ -175,7 +175,7 @@ TEST_F(IncusTest, AControllerThatIsKilledWhileItMakesThemLeavesNoTwins) {
   // Three is the limit, and what would pass it is not even stored.
   const Outcome refused = controller->gantry({"apply", "-f", "-"}, server("web-4", "image: busybox"));
   EXPECT_NE(refused.exit_code, 0);
-  EXPECT_THAT(refused.out + refused.err, HasSubstr("spec.limits.servers of the Provider would be passed"));
+  EXPECT_THAT(refused.out + refused.err, HasSubstr("(spec.limits.servers), and with this it would be"));
   controller->gantry({"delete", "servers", "--all"});
   EXPECT_TRUE(eventually([&] { return lxd->instances().empty(); }, kLong));
 }

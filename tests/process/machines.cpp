@@ -91,7 +91,7 @@ Machines::Machines() {
     if (outcome.exit_code != 0 && problem_.empty()) problem_ = "machines cannot be made here: " + outcome.err;
   };
   if (::geteuid() != 0) problem_ = "machines of one's own need root";
-  for (const char* program : {"ip", "unshare", "nsenter", "setpriv", "dockerd", "curl", "tar"}) {
+  for (const char* program : {"ip", "unshare", "nsenter", "setpriv", "dockerd", "curl", "tar", "iptables-restore"}) {
     if (problem_.empty() && !have(program)) problem_ = std::string(program) + " is not installed";
   }
   if (!problem_.empty()) return;
@@ -118,8 +118,8 @@ Machines::~Machines() {
   if (problem_.empty()) run({"sh", "-c", "ip link del machines; umount /run/netns"});
 }
 
-std::string Machines::trouble() {
-  if (!problem_.empty()) return problem_;
+std::string Machines::trouble(Needs needs) {
+  if (!problem_.empty() || needs == Needs::Nothing) return problem_;
   constexpr std::int64_t kTrial = 1;
   fs::copy(image_disk(0), image_disk(kTrial), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   write(image_disk(kTrial) + "/var/lib/packages", "docker.io\n");
@@ -192,6 +192,30 @@ void Machines::keep_image(std::int64_t server, std::int64_t image) {
 void Machines::remove_image(std::int64_t image) {
   std::error_code ignored;
   if (image != 0) fs::remove_all(image_disk(image), ignored);
+}
+
+// Before the machine's own rules and translations, Docker's among them; what was let in once goes on.
+void Machines::protect(std::int64_t server, const emulators::Wall& wall) {
+  std::string rules = "*mangle\n:PREROUTING ACCEPT [0:0]\n:wall - [0:0]\n";
+  if (wall) {
+    rules +=
+        "-A PREROUTING -i eth0 -j wall\n"
+        "-A wall -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n";
+    for (const auto& opening : *wall) {
+      for (const auto& from : opening.from) {
+        if (from.find(':') != std::string::npos) continue;  // there is no IPv6 here
+        rules += "-A wall -s " + from + " -p " + opening.protocol;
+        if (opening.first_port > 0)
+          rules += " --dport " + std::to_string(opening.first_port) + ":" + std::to_string(opening.last_port);
+        rules += " -j ACCEPT\n";
+      }
+    }
+    rules += "-A wall -j DROP\n";
+  }
+  const std::string file = folder_ / ("wall-" + std::to_string(server));
+  write(file, rules + "COMMIT\n");
+  const Outcome set = run({"nsenter", "--net=/run/netns/" + network(server), "iptables-restore", file});
+  if (set.exit_code != 0) write(disk(server) + "/var/log/network.log", set.err);
 }
 
 std::size_t Machines::running() {

@@ -2,6 +2,7 @@
 // own, and a disk of its own beside the programs of this machine; and each does what its user data says. What cannot be
 // had here is a mirror of packages and a registry of images: apt-get notes on the disk what it is asked for, and a
 // machine whose disk says docker.io has a Docker, with one image in it, that of a stand-in under the name nginx:1.27.
+// The vendor's firewall stands where packets come in from the network, before anything of the machine sees them.
 //
 // They live on a bridge in the network that the test is in (OwnNetwork), and go with it.
 #pragma once
@@ -24,8 +25,9 @@ class Machines final : public emulators::Hardware {
   Machines(const Machines&) = delete;
   Machines& operator=(const Machines&) = delete;
 
-  // Why there can be none on this machine; empty: there can, with Docker in them. Tries one.
-  std::string trouble();
+  // Why there can be none on this machine; empty: there can, with Docker in them where that is needed, which is tried.
+  enum class Needs { Nothing, Docker };
+  std::string trouble(Needs needs = Needs::Docker);
   static std::string host_address() { return "10.77.0.1"; }  // this machine, as they see it
   std::size_t running();
   // What was asked of apt-get on its way to this machine's disk, in that order.
@@ -38,6 +40,7 @@ class Machines final : public emulators::Hardware {
   void remove(std::int64_t server) override;
   void keep_image(std::int64_t server, std::int64_t image) override;
   void remove_image(std::int64_t image) override;
+  void protect(std::int64_t server, const emulators::Wall& wall) override;
 
  private:
   struct Machine {
