@@ -121,6 +121,7 @@ struct CloudFirewall {
   std::optional<Mark> mark;
   std::vector<FirewallRule> rules;  // sorted
   bool applied = true;              // to every server with the mark; false: put_firewall() mends it
+  bool settled = true;              // false: the latest rules are still on their way to some server
 };
 
 // The account whole, of one moment as far as the vendor allows.

@@ -41,6 +41,9 @@ CloudFirewall read_firewall(const json::Value& said) {
   std::sort(firewall.rules.begin(), firewall.rules.end());
   const auto tags = rest::texts(said.find("tags"));
   firewall.applied = std::find(tags.begin(), tags.end(), name) != tags.end() && said.string_or("status") != "failed";
+  const json::Value* pending = said.find("pending_changes");
+  firewall.settled =
+      said.string_or("status") != "waiting" || !pending || !pending->is_array() || pending->as_array().empty();
   return firewall;
 }
 

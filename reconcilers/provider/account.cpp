@@ -37,7 +37,7 @@ std::map<std::string, std::string> faces(const providers::Inventory& inventory) 
   for (const auto& firewall : inventory.firewalls) {
     if (!firewall.mark) continue;
     std::string& face = all[firewall.mark->uid];
-    face += firewall.id + (firewall.applied ? " applied" : "");
+    face += firewall.id + (firewall.applied ? " applied" : "") + (firewall.settled ? " settled" : "");
     for (const auto& rule : firewall.rules) {
       face += " " + rule.protocol + std::to_string(rule.first_port) + "-" + std::to_string(rule.last_port);
       for (const auto& from : rule.from) face += "," + from;

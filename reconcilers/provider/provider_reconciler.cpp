@@ -157,6 +157,8 @@ runtime::Report ProviderReconciler::report(const runtime::Subject& subject, cons
   }
   if (traffic) {
     report.conditions.push_back(traffic_condition(*traffic, seen.ref.spec.limits));
+  } else if (auto untold = untold_traffic(seen.sweep->inventory, seen.ref.spec.limits)) {
+    report.conditions.push_back(std::move(*untold));
   } else {
     report.withdrawn.emplace_back("TrafficWithinLimits");
   }

@@ -42,4 +42,12 @@ runtime::Condition traffic_condition(const Traffic& traffic, const std::optional
   return {"TrafficWithinLimits", "True", "WithinLimits", told};
 }
 
+std::optional<runtime::Condition> untold_traffic(const providers::Inventory& inventory,
+                                                 const std::optional<crds::ProviderLimits>& limits) {
+  if (!limits || !limits->egress_per_month || inventory.servers.empty()) return std::nullopt;
+  return runtime::Condition{"TrafficWithinLimits", "Unknown", "NotTold",
+                            "this provider does not tell in its listings what has gone out, so nobody can say whether "
+                            "spec.limits.egressPerMonth is kept; it is not held against anything"};
+}
+
 }  // namespace gantry::reconcilers::provider

@@ -25,4 +25,8 @@ std::optional<Traffic> traffic_of(const providers::Inventory& inventory, WallTim
 // TrafficWithinLimits: against spec.limits.egressPerMonth where there is one, else against what is included.
 runtime::Condition traffic_condition(const Traffic& traffic, const std::optional<crds::ProviderLimits>& limits);
 
+// Where there is a limit of traffic, servers, and nobody who tells how much has gone out: that it cannot be held.
+std::optional<runtime::Condition> untold_traffic(const providers::Inventory& inventory,
+                                                 const std::optional<crds::ProviderLimits>& limits);
+
 }  // namespace gantry::reconcilers::provider

@@ -249,6 +249,8 @@ void plan_existing(const CloudView& view, Plan& plan) {
     step(plan, Verb::Run, "power-on", machine.id, machine.state == CloudServer::State::Off ? "it is off" : "it is new");
   if (plan.actions.empty() && (machine.state != CloudServer::State::Running || view.address_due))
     plan.look_again = view.can().poll_every;
+  const bool travels = view.wants_firewall && view.firewall && !view.firewall->settled && view.just_acted;
+  if (plan.actions.empty() && !plan.look_again && travels) plan.look_again = view.can().poll_every;
 }
 
 }  // namespace

@@ -123,6 +123,7 @@ Task<> ServerReconciler::observe_machines(const runtime::Subject& subject, Serve
   view.sweep = co_await account->sweep(seen.now - (hurry ? account->can().poll_every : account->rest() * 2));
   const Memory memory = memory_of(subject);
   view.stale = memory.acted != Instant{} && view.sweep->began <= memory.acted;
+  view.just_acted = memory.acted != Instant{} && seen.now - memory.acted < std::chrono::minutes(1);
   if (memory.refusal && memory.refusal->generation == subject.meta().generation && memory.refusal->until > seen.now) {
     view.refusal_reason = traits(memory.refusal->error.code()).reason;
     view.refusal = memory.refusal->error.message();

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "providers/money.hpp"
 #include "reconcilers/server/cloud_plan.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
@@ -44,8 +46,16 @@ void ServerReconciler::report_cloud(const runtime::Subject& subject, const Serve
   // Where nobody may reach them, nobody need wait for their ports to be open.
   if (view.wants_firewall && !view.spec.firewall->published_from.empty()) {
     json::Array open;
-    if (view.firewall && view.firewall->applied)
-      for (auto& port : open_ports(view.published, view.firewall->rules)) open.emplace_back(std::move(port));
+    if (view.firewall && view.firewall->applied) {
+      // While rules are on their way, only those are open for sure that were before.
+      const json::Value* before = subject.json.at({"status", "openPorts"});
+      for (auto& port : open_ports(view.published, view.firewall->rules)) {
+        json::Value told(std::move(port));
+        const bool was =
+            before && before->is_array() && std::ranges::find(before->as_array(), told) != before->as_array().end();
+        if (view.firewall->settled || was) open.push_back(std::move(told));
+      }
+    }
     report.status["openPorts"] = std::move(open);
   }
   const auto not_ready = [&](std::string status, std::string reason, std::string message) {

@@ -62,6 +62,7 @@ struct CloudView {
   std::optional<providers::CloudFirewall> firewall;
   // Something was done since what is seen here was looked at.
   bool stale = false;
+  bool just_acted = false;  // within the last minute: worth a closer look
   provider::Offer offer;
   std::string limit_refusal;
   // The provider itself would not make it: why, and how long until it is asked again.

@@ -41,6 +41,9 @@ TEST(Traffic, IsNotToldWhereNobodyTells) {
   providers::Inventory silent;
   silent.servers.emplace_back();
   EXPECT_FALSE(traffic_of(silent, day("2026-11-16T00:00:00Z")));
+  EXPECT_FALSE(untold_traffic(silent, {})) << "and nobody asked";
+  EXPECT_FALSE(untold_traffic({}, limit("1Ti"))) << "nothing is there that could send";
+  EXPECT_EQ(untold_traffic(silent, limit("1Ti"))->status, "Unknown") << "a limit that cannot be held is said to be so";
 }
 
 TEST(Traffic, AlarmsBeforeTheLimitIsReached) {
