@@ -23,10 +23,12 @@ struct AgentEndpoint {
   std::string ca;       // PEM; its certificate must be signed by it and carry the URL's host
   std::string pin;      // "sha256:...": its certificate must be that one; instead of ca
   Secret key;
+  std::string relays;   // PEM: who signs the certificates of our relays; its tunnel lets them in. Empty: no tunnel
   Secret previous_key;  // tried where the key is refused: the agent is then told the new one
   bool operator==(const AgentEndpoint& other) const {
     return url == other.url && address == other.address && ca == other.ca && pin == other.pin &&
-           key.reveal() == other.key.reveal() && previous_key.reveal() == other.previous_key.reveal();
+           relays == other.relays && key.reveal() == other.key.reveal() &&
+           previous_key.reveal() == other.previous_key.reveal();
   }
 };
 

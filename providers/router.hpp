@@ -14,6 +14,7 @@
 #include "controller/base/json.hpp"
 #include "controller/base/secret.hpp"
 #include "controller/base/task.hpp"
+#include "providers/tunnel_way.hpp"
 
 namespace gantry::providers {
 
@@ -45,6 +46,7 @@ struct RouteUpstream {
   std::string instance;
   int port = 0;
   std::string address = "127.0.0.1";
+  std::optional<TunnelWay> tunnel = {};  // requests go through it once it has worked
   bool operator==(const RouteUpstream&) const = default;
 };
 
@@ -69,6 +71,8 @@ struct SeenUpstream {
   RouteUpstream upstream;
   int in_flight = 0;
   std::optional<Duration> draining;  // since when it gets no new requests
+  bool encrypted = false;            // requests go through a tunnel, or not at all
+  std::string tunnel_problem = {};   // why the tunnel does not open
 };
 
 struct RouteCheck {

@@ -18,6 +18,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/secret.hpp"
 #include "controller/base/task.hpp"
+#include "providers/tunnel_way.hpp"
 
 namespace gantry::providers {
 
@@ -92,6 +93,8 @@ struct Instance {
   std::string note;    // what this host could not do for it: "memory limit is not enforced: no writable cgroup"
   std::string server;  // "namespace/name" of the Server it is on; empty: this machine
   std::string address = "127.0.0.1";  // where its ports are reached
+  std::optional<TunnelWay> tunnel;    // to there, for requests
+  std::string plain_because;          // why there is none
   std::string in_doubt;               // why this is only what was last known: its host does not answer; empty: it is so
 };
 

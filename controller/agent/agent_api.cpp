@@ -52,6 +52,7 @@ const std::vector<AgentApi::Operation>& AgentApi::operations() {
       {"GET", "/events", &AgentApi::events},
       {"POST", "/key", &AgentApi::rotate_key},
       {"POST", "/awake", &AgentApi::keep_awake},
+      {"POST", "/tunnel", &AgentApi::tunnel},
       {"GET", "/containers", &AgentApi::list},
       {"POST", "/containers/run", &AgentApi::run},
       {"GET", "/containers/*", &AgentApi::show},
@@ -221,6 +222,15 @@ Task<api::HttpResponse> AgentApi::keep_awake(Call call) {
   if (!keep || !keep->is_bool()) throw Error(ErrorCode::BadRequest, "keep: true or false is expected");
   co_await parts_.awake.want(keep->as_bool());
   co_return answered({{"awake", parts_.awake.about()}});
+}
+
+// Whoever has the key says whose relays may come in.
+Task<api::HttpResponse> AgentApi::tunnel(Call call) {
+  if (!parts_.tunnel) throw Error(ErrorCode::Conflict, "this agent speaks plain HTTP, and so has no tunnel");
+  const std::string authority = call.body().string_or("authority");
+  if (authority.empty())
+    throw Error(ErrorCode::BadRequest, "authority: the PEM certificate of an authority is expected");
+  co_return answered(co_await parts_.tunnel->let_in(authority));
 }
 
 }  // namespace gantry::agent

@@ -11,6 +11,7 @@
 #include "controller/agent/agent_keys.hpp"
 #include "controller/agent/awake.hpp"
 #include "controller/agent/channels.hpp"
+#include "controller/agent/tunnel_keeper.hpp"
 #include "controller/api/handler.hpp"
 #include "controller/base/blocking.hpp"
 #include "controller/base/json.hpp"
@@ -39,6 +40,7 @@ class AgentApi final : public api::Handler {
     std::string version;
     // Ends this process for its successor. Absent: nobody stands above it who could take that back.
     std::function<void()> on_upgrade;
+    TunnelKeeper* tunnel = nullptr;  // absent: plain HTTP is spoken here
   };
   explicit AgentApi(Parts parts);
 
@@ -57,6 +59,7 @@ class AgentApi final : public api::Handler {
   Task<api::HttpResponse> events(Call call);
   Task<api::HttpResponse> rotate_key(Call call);
   Task<api::HttpResponse> keep_awake(Call call);
+  Task<api::HttpResponse> tunnel(Call call);
 
   Task<api::HttpResponse> list(Call call);
   Task<api::HttpResponse> show(Call call);

@@ -7,6 +7,7 @@
 
 #include "controller/agent/agent_api.hpp"
 #include "controller/agent/launcher.hpp"
+#include "controller/agent/tunnel_keeper.hpp"
 #include "controller/api/http/listen_address.hpp"
 #include "controller/api/http/server.hpp"
 #include "controller/base/files.hpp"
@@ -60,6 +61,7 @@ struct AgentProcess::House {
   explicit House(AgentOptions given);
   Task<> live();
   Task<> end();
+  Task<> open_tunnel();
   void serve();
   void hand_over();
 
@@ -75,6 +77,8 @@ struct AgentProcess::House {
   providers::local::CodeStore code{reactor, pool, options.data_dir};
   std::unique_ptr<providers::local::Workshop> workshop;
   std::unique_ptr<Awake> awake;
+  std::optional<tls::Context::Server> tls;  // absent: plain HTTP
+  std::unique_ptr<TunnelKeeper> tunnel;
   std::unique_ptr<Channels> channels;
   std::unique_ptr<AgentApi> api;
   std::unique_ptr<api::http::Server> server;
@@ -95,23 +99,37 @@ AgentProcess::House::House(AgentOptions given)
                                            .reachable = address.host != "127.0.0.1" && address.host != "::1"});
 }
 
+// With the agent's own certificate, so that whoever knows the one knows the other.
+Task<> AgentProcess::House::open_tunnel() {
+  if (options.http) co_return;
+  tls = serving_certificate(options, address.host);
+  const int beside = address.port == 0 ? 0 : providers::tunnel_port_beside(address.port);
+  tunnel = std::make_unique<TunnelKeeper>(reactor, pool, *host,
+                                          TunnelKeeper::Options{.folder = files::join(options.data_dir, "tunnel"),
+                                                                .address = address.host,
+                                                                .port = options.tunnel_port.value_or(beside),
+                                                                .credential = {tls->certificate, tls->key}});
+  co_await tunnel->open();
+}
+
 void AgentProcess::House::serve() {
   awake = std::make_unique<Awake>(reactor, pool, *host, std::make_unique<providers::local::SleepInhibitor>());
   channels = std::make_unique<Channels>(reactor, *host, system_random(), options.version);
-  api = std::make_unique<AgentApi>(AgentApi::Parts{
-      .reactor = reactor,
-      .blocking = pool,
-      .host = *host,
-      .keys = keys,
-      .channels = *channels,
-      .code = code,
-      .builder = *workshop,
-      .images = *workshop,
-      .awake = *awake,
-      .data_dir = options.data_dir,
-      .docker_socket = options.docker_socket,
-      .version = options.version,
-      .on_upgrade = options.launched ? std::function([this] { hand_over(); }) : std::function<void()>()});
+  api = std::make_unique<AgentApi>(
+      AgentApi::Parts{.reactor = reactor,
+                      .blocking = pool,
+                      .host = *host,
+                      .keys = keys,
+                      .channels = *channels,
+                      .code = code,
+                      .builder = *workshop,
+                      .images = *workshop,
+                      .awake = *awake,
+                      .data_dir = options.data_dir,
+                      .docker_socket = options.docker_socket,
+                      .version = options.version,
+                      .on_upgrade = options.launched ? std::function([this] { hand_over(); }) : std::function<void()>(),
+                      .tunnel = tunnel.get()});
   api::http::ServerOptions server_options;
   server_options.address = address.host;
   server_options.port = address.port;
@@ -121,7 +139,7 @@ void AgentProcess::House::serve() {
     server_options.plain_anywhere = true;
     log.warn("plain HTTP was asked for: keys and secrets cross the network in clear text");
   } else {
-    server_options.tls = serving_certificate(options, address.host);
+    server_options.tls = tls;
     fingerprint = pki::fingerprint_of(server_options.tls->certificate);
   }
   server = std::make_unique<api::http::Server>(reactor, *api, keys, server_options);
@@ -157,6 +175,7 @@ Task<> AgentProcess::House::live() {
             .folder = options.data_dir, .docker_socket = options.docker_socket, .host_id = {}});
     opened = true;
     co_await workshop->open(host->id());
+    co_await open_tunnel();
     serve();
     co_await signals.wait();
   } catch (const Error& error) {  // this main's own catch
@@ -173,6 +192,7 @@ Task<> AgentProcess::House::end() {
   log.info("ending: requests under way are finished, instances go on");
   if (server) co_await server->shutdown(options.shutdown_grace);
   if (awake) co_await awake->close();
+  if (tunnel) co_await tunnel->close();
   if (workshop) co_await workshop->close();
   if (opened) co_await host->close();
   reactor.stop();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controller/base/clock.hpp"
@@ -12,6 +13,7 @@ namespace gantry::agent {
 struct AgentOptions {
   std::string data_dir;
   std::string listen = "0.0.0.0:9999";  // ADDRESS:PORT; port 0: any
+  std::optional<int> tunnel_port;       // where the tunnel ends; absent: beside the agent's own
   bool http = false;                    // plain HTTP: for a private network, and for whoever knows why
   std::string key_file;                 // empty: DIR/agent.key
   std::string certificate_file;         // PEM; empty: one of its own, in DIR/pki

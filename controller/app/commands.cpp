@@ -1,5 +1,6 @@
 #include "controller/app/commands.hpp"
 
+#include <charconv>
 #include <filesystem>
 #include <ostream>
 #include <sstream>
@@ -172,6 +173,14 @@ Command controller_command() {
       }};
 }
 
+int port_flag(const std::string& text) {
+  int port = -1;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (problem != std::errc() || end != text.data() + text.size() || port < 0 || port > 65535)
+    throw UsageError("--tunnel-port " + text + " is no port");
+  return port;
+}
+
 Command agent_command() {
   return {.name = "agent",
           .group = kGroup,
@@ -197,6 +206,10 @@ Command agent_command() {
                           .value = "ADDRESS:PORT",
                           .help = "where the API is served; port 0: any",
                           .otherwise = "0.0.0.0:9999"},
+                         {.name = "tunnel-port",
+                          .value = "PORT",
+                          .help = "where requests for Apps come in, encrypted; else the port after the API's; 0: any",
+                          .otherwise = {}},
                          {.name = "key-file", .value = "FILE", .help = "the key; else DIR/agent.key", .otherwise = {}},
                          {.name = "tls-certificate",
                           .value = "FILE",
@@ -219,6 +232,8 @@ Command agent_command() {
             agent::AgentOptions options;
             options.data_dir = flags.text("data-dir");
             options.listen = flags.text("listen");
+            if (const std::string port = flags.text("tunnel-port"); !port.empty())
+              options.tunnel_port = port_flag(port);
             options.key_file = flags.text("key-file");
             options.certificate_file = flags.text("tls-certificate");
             options.certificate_key_file = flags.text("tls-key");
@@ -230,8 +245,8 @@ Command agent_command() {
             agent::LauncherOptions launcher;
             launcher.data_dir = options.data_dir;
             launcher.arguments = {"agent", "--data-dir", options.data_dir, "--listen", options.listen};
-            for (const auto* name :
-                 {"key-file", "tls-certificate", "tls-key", "docker-socket", "log-level", "log-format"}) {
+            for (const auto* name : {"tunnel-port", "key-file", "tls-certificate", "tls-key", "docker-socket",
+                                     "log-level", "log-format"}) {
               if (const std::string value = flags.text(name); !value.empty())
                 launcher.arguments.insert(launcher.arguments.end(), {"--" + std::string(name), value});
             }

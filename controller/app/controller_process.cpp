@@ -39,6 +39,7 @@
 #include "providers/caddy/caddy_router.hpp"
 #include "providers/local/local_host.hpp"
 #include "providers/local/probe.hpp"
+#include "providers/relay/tunnel.hpp"
 
 namespace gantry::app {
 namespace {
@@ -71,6 +72,12 @@ reconcilers::server::ServerReconciler::AgentCertificate issue_agent_certificate(
   const pki::Folder folder(files::join(data_dir, "pki"), system_clock());
   const pki::Credential made = folder.issue({name});
   return {made.certificate, made.key, pki::fingerprint_of(made.certificate)};
+}
+
+providers::relay::RelayIdentity relay_identity(const std::string& data_dir) {
+  pki::Folder folder(files::join(data_dir, "pki"), system_clock());
+  const pki::Credential made = folder.client("relay", providers::relay::kRelayUser, {});
+  return {made.certificate, made.key.reveal()};
 }
 
 }  // namespace
@@ -172,7 +179,8 @@ ControllerProcess::House::House(ControllerOptions given)
                                              .caddy_program = options.caddy,
                                              .acme_email = options.acme_email,
                                              .acme_directory = options.acme_directory,
-                                             .acme_trusted_ca_file = options.acme_ca});
+                                             .acme_trusted_ca_file = options.acme_ca,
+                                             .relay_identity = [this] { return relay_identity(options.data_dir); }});
   code = std::make_unique<AppSources>(loop, pool, *client, *host, *hosts, options.data_dir, options.docker_socket,
                                       options.unused_images);
   hosts->carry_images_from(code->images());

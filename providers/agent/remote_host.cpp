@@ -109,6 +109,10 @@ Task<> RemoteHost::follow_channel() {
     lines.feed(piece);
     while (const auto line = lines.next()) hear(*line);
     if (old_key_ && contact_.connected) co_await announce_key();
+    if (contact_.connected && reactor_.now() >= tunnel_due_) {
+      tunnel_due_ = reactor_.now() + options_.tunnel;
+      reactor_.spawn(learn_tunnel(shared_from_this(), gate_.enter()));
+    }
   }
 }
 
@@ -141,9 +145,7 @@ void RemoteHost::replace(std::string_view owner, const json::Value& instances, s
   std::map<std::string, Instance> fresh;
   if (instances.is_array()) {
     for (const auto& each : instances.as_array()) {
-      Instance instance = instance_from(each);
-      instance.server = server_;
-      instance.address = endpoint_.address;
+      Instance instance = placed(instance_from(each));
       fresh.insert_or_assign(instance.id, std::move(instance));
     }
   }
@@ -164,6 +166,7 @@ void RemoteHost::replace(std::string_view owner, const json::Value& instances, s
 
 void RemoteHost::hear_snapshot(const json::Value& data) {
   channel_ = data.string_or("channel");
+  tunnel_due_ = {};  // it may be another agent by now
   // Sequences begin anew with each start of the agent.
   const std::string epoch = data.string_or("epoch");
   for (auto& [id, held] : held_) {
@@ -197,9 +200,7 @@ void RemoteHost::hear_change(const json::Value& data) {
 }
 
 void RemoteHost::learn(const json::Value& answer, std::int64_t sequence) {
-  Instance instance = instance_from(answer);
-  instance.server = server_;
-  instance.address = endpoint_.address;
+  Instance instance = placed(instance_from(answer));
   Held& held = held_[instance.id];
   if (held.sequence <= sequence) held = {std::move(instance), sequence};
 }
@@ -233,8 +234,53 @@ Task<> RemoteHost::announce_key() {
   if (failure) log_.warn("the agent did not take the new key", {{"server", server_}, {"error", failure->message()}});
 }
 
+Instance RemoteHost::placed(Instance instance) const {
+  instance.server = server_;
+  instance.address = endpoint_.address;
+  instance.tunnel = tunnel_;
+  instance.plain_because = plain_because_;
+  return instance;
+}
+
+// The agent is told whose relays its tunnel lets in, and says where it ends. While it cannot be asked, what it said
+// before holds.
+Task<> RemoteHost::learn_tunnel(std::shared_ptr<RemoteHost> self, Gate::Pass) {
+  const AgentEndpoint& endpoint = self->endpoint_;
+  if (endpoint.relays.empty()) co_return;
+  if (!endpoint.url.starts_with("https://")) {
+    self->use_tunnel({}, "its agent speaks plain HTTP, and so has no tunnel: start it without --http");
+    co_return;
+  }
+  std::optional<Error> failure;
+  json::Value answer;
+  try {
+    answer = co_await self->call("POST", "/tunnel", self->options_.call, json::Object{{"authority", endpoint.relays}});
+  } catch (const Error& error) {  // tidy: an agent without one says so in this way
+    failure = error;
+  }
+  if (failure && failure->code() == ErrorCode::NotFound) {
+    self->use_tunnel({}, "its agent " + self->contact_.version + " has no tunnel yet: upgrade it");
+  } else if (!failure && answer.int_or("port", 0) > 0) {
+    self->use_tunnel(TunnelWay{static_cast<int>(answer.int_or("port", 0)), http::Endpoint::of_url(endpoint.url).host,
+                               endpoint.ca, endpoint.pin, answer.bool_or("used", false)},
+                     {});
+  } else if (!self->tunnel_) {
+    self->use_tunnel({}, "its tunnel does not run: " + (failure ? failure->message() : answer.string_or("problem")));
+  }
+}
+
+void RemoteHost::use_tunnel(std::optional<TunnelWay> way, std::string none_because) {
+  if (closing_ || (way == tunnel_ && none_because == plain_because_)) return;
+  tunnel_ = std::move(way);
+  plain_because_ = std::move(none_because);
+  for (auto& [id, held] : held_) held.instance = placed(std::move(held.instance));
+  tell_all();
+}
+
 void RemoteHost::take_over(const RemoteHost& before) {
   held_ = before.held_;
+  tunnel_ = before.tunnel_;
+  plain_because_ = before.plain_because_;
   for (auto& [id, held] : held_) held.instance.address = endpoint_.address;
   epoch_ = before.epoch_;
   contact_.ever = before.contact_.ever;

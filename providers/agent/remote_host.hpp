@@ -39,6 +39,7 @@ class RemoteHost final : public WorkloadHost, public ImageCarrier, public std::e
     Duration retry_longest = std::chrono::seconds(10);
     Duration close = std::chrono::seconds(3);
     Duration key_overlap = std::chrono::hours(1);
+    Duration tunnel = std::chrono::seconds(30);  // how often it is asked where its tunnel ends
   };
 
   // Throws Error(Invalid) for an endpoint that cannot be used.
@@ -115,6 +116,9 @@ class RemoteHost final : public WorkloadHost, public ImageCarrier, public std::e
   void watch_silence();
   void lose(const Error& error);
   Task<> announce_key();
+  static Task<> learn_tunnel(std::shared_ptr<RemoteHost> self, Gate::Pass pass);
+  void use_tunnel(std::optional<TunnelWay> way, std::string none_because);
+  Instance placed(Instance instance) const;
   void tell(const std::string& owner);
 
   http::Request request(std::string method, std::string path, Duration timeout, std::string body = {}) const;
@@ -146,6 +150,9 @@ class RemoteHost final : public WorkloadHost, public ImageCarrier, public std::e
   std::string epoch_;
   std::unique_ptr<http::ResponseStream> stream_;
   Instant heard_{};
+  std::optional<TunnelWay> tunnel_;
+  std::string plain_because_;
+  Instant tunnel_due_{};
   bool old_key_ = false;  // the agent knows only the previous one yet
   unsigned failures_ = 0;
   bool silence_ended_it_ = false;

@@ -147,8 +147,8 @@ Task<> CaddyRouter::serve_all(const std::vector<WishPtr>& wishes) {
   std::optional<Error> refused;
   if (must_load) {
     // The relay knows the new names before Caddy does, and the old ones for as long as Caddy does.
-    relay::Config both = render_relay(wanted);
-    for (const auto& [key, route] : render_relay(apps_).routes) both.routes.try_emplace(key, route);
+    relay::Config both = relay_config(wanted);
+    for (const auto& [key, route] : relay_config(apps_).routes) both.routes.try_emplace(key, route);
     co_await tell_relay(std::move(both));
     try {
       co_await load(wanted);
@@ -177,12 +177,13 @@ Task<> CaddyRouter::serve_all(const std::vector<WishPtr>& wishes) {
     if (wish->new_rules && !wish->failure) problems_.erase(wish->routes.app_uid);
   }
   apps_ = std::move(wanted);
-  co_await tell_relay(render_relay(apps_));
+  co_await tell_relay(relay_config(apps_));
+  look_now();  // whether a tunnel opens is soon known
   for (const auto& uid : changed) {
     if (const auto now = apps_.find(uid); now != apps_.end())
       co_await write("apps/" + uid + ".json", json::dump(to_json(now->second)));
   }
-  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+  co_await write("relay.json", json::dump(relay::to_json(relay_config(apps_))));
   co_await write_caddy_file();
   for (const auto& wish : wishes) {
     if (wish->new_rules && !wish->failure) free_rivals_of(wish->routes.app_uid);
@@ -252,12 +253,12 @@ Task<> CaddyRouter::remove(std::string app_uid) {
   if (!left.empty()) {
     const bool up = co_await bring_up();
     if (up) co_await load(left);
-    if (up) co_await tell_relay(render_relay(left));
+    if (up) co_await tell_relay(relay_config(left));
   }
   // First the file: killed here, the next start serves what is left.
   co_await blocking_.run(reactor_, [file = path("apps/" + app_uid + ".json")] { files::remove_file(file); });
   apps_ = std::move(left);
-  co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+  co_await write("relay.json", json::dump(relay::to_json(relay_config(apps_))));
   co_await write_caddy_file();
   free_rivals_of(app_uid);
   if (nobody()) co_await end_processes();

@@ -236,7 +236,7 @@ relay::Config render_relay(const AllRoutes& apps) {
       relay::Backend& backend = config.backends[uid + "/" + name];
       backend.holds = app.holds;
       for (const auto& upstream : upstreams)
-        backend.upstreams.push_back({upstream.instance, upstream.port, upstream.address});
+        backend.upstreams.push_back({upstream.instance, upstream.port, upstream.address, upstream.tunnel});
     }
     // A backend that nobody serves yet is there all the same: its requests wait.
     for (const auto& rule : app.rules) config.backends[uid + "/" + rule.backend].holds = app.holds;

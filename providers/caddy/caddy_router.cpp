@@ -19,6 +19,9 @@ constexpr Duration kAskAgain = std::chrono::milliseconds(20);
 constexpr Duration kLookEvery = std::chrono::seconds(15);
 constexpr Duration kWhenDown = std::chrono::milliseconds(250);
 constexpr Duration kControlTimeout = std::chrono::seconds(5);
+constexpr Duration kIdentityEvery = std::chrono::hours(1);
+constexpr Duration kTunnelsNew = std::chrono::milliseconds(200);
+constexpr Duration kTunnelsClosed = std::chrono::seconds(3);
 constexpr std::size_t kSocketPathMax = 100;
 
 }  // namespace
@@ -125,6 +128,7 @@ Task<> CaddyRouter::write(std::string name, std::string text) {
 Task<> CaddyRouter::keep(Gate::Pass) {
   while (!closing_) {
     must_look_ = false;
+    Duration pause = kLookEvery;
     if (!nobody()) {
       co_await take_turn();
       const Turn turn(*this);
@@ -132,9 +136,10 @@ Task<> CaddyRouter::keep(Gate::Pass) {
       const std::string served = caddy_seen_ + relay_seen_;
       const bool up = co_await bring_up();
       if (before != down_ || (up && served != caddy_seen_ + relay_seen_)) tell_all();
+      if (up) pause = co_await look_at_tunnels();
     }
     if (closing_) break;
-    Instant wake = reactor_.now() + kLookEvery;
+    Instant wake = reactor_.now() + pause;
     for (const auto& retry : {caddy_.retry_at(), relay_.retry_at()}) {
       if (retry && !nobody()) wake = std::min(wake, *retry);
     }
@@ -148,7 +153,8 @@ Task<> CaddyRouter::keep(Gate::Pass) {
 Task<bool> CaddyRouter::bring_up() {
   std::optional<Error> failure;
   try {
-    if (relay_seen_.empty()) co_await write("relay.json", json::dump(relay::to_json(render_relay(apps_))));
+    co_await renew_identity();
+    if (relay_seen_.empty()) co_await write("relay.json", json::dump(relay::to_json(relay_config(apps_))));
     if (!co_await relay_.ensure()) {
       down_ = relay_.problem();
       relay_seen_.clear();
@@ -187,7 +193,7 @@ Task<> CaddyRouter::sync() {
   while (true) {
     std::optional<Error> failure;
     try {
-      co_await tell_relay(render_relay(apps_));
+      co_await tell_relay(relay_config(apps_));
     } catch (const Error& error) {
       failure = error;
     }
@@ -208,36 +214,52 @@ Task<> CaddyRouter::sync() {
   check_.notify_all();
 }
 
-std::string CaddyRouter::relay_identity() const {
-  const std::string& program = options_.relay_program;
-  return relay::program_identity(program == "$(GANTRY_BINARY)" ? "/proc/self/exe" : program);
-}
-
-// The relay lives on when we are replaced by a newer binary, and would be of the old one for ever. So the new one is
-// started beside it and given its sockets: no connection is refused, and none that is open ends.
 Task<> CaddyRouter::renew_relay() {
   if (relay_renewed_) co_return;
-  const auto identity = [](const http::Response& state) { return json::parse(state.body).string_or("program"); };
-  const std::string wanted = relay_identity();
-  const auto running = co_await control_.send({.url = "/state/none", .timeout = kControlTimeout});
   relay_renewed_ = true;
-  const std::string found = identity(running);
-  if (wanted.empty() || found.empty() || found == wanted) co_return;  // one that does not say cannot hand over either
-  kLog.info("the relay is of another binary; a new one takes its place", {{"instance", relay_.instance()}});
-  co_await relay_.replace();
-  const Instant until = reactor_.now() + kStartPatience;
-  while (true) {
-    std::string now;
-    try {
-      now = identity(co_await control_.send({.url = "/state/none", .timeout = kControlTimeout}));
-    } catch (const Error&) {  // between the two
-    }
-    if (now == wanted) co_return;
-    const bool lives = co_await relay_.ensure();
-    if (!lives || reactor_.now() > until)
-      throw Error(ErrorCode::Unavailable, "the new relay did not take the place of the one before");
-    co_await sleep_for(reactor_, kAskAgain);
+  const std::string& program = options_.relay_program;
+  co_await relay_.renew(control_, "/state/none",
+                        relay::program_identity(program == "$(GANTRY_BINARY)" ? "/proc/self/exe" : program));
+}
+
+relay::Config CaddyRouter::relay_config(const AllRoutes& apps) const {
+  relay::Config config = render_relay(apps);
+  for (const auto& [name, backend] : config.backends) {
+    if (std::ranges::any_of(backend.upstreams, [](const auto& one) { return one.tunnel.has_value(); }))
+      config.identity = identity_;
   }
+  return config;
+}
+
+// Its certificate is made anew long before it ends.
+Task<> CaddyRouter::renew_identity() {
+  if (!options_.relay_identity || reactor_.now() < identity_due_) co_return;
+  identity_due_ = reactor_.now() + kIdentityEvery;
+  identity_ = co_await blocking_.run(reactor_, options_.relay_identity);
+}
+
+// Says when to look again.
+Task<Duration> CaddyRouter::look_at_tunnels() {
+  std::string told;
+  Duration again = kLookEvery;
+  try {
+    const auto state = co_await control_.send({.url = "/state/none", .timeout = kControlTimeout});
+    const json::Value value = json::parse(state.body);
+    const json::Value* tunnels = value.find("tunnels");
+    for (const auto& one : tunnels ? tunnels->as_array() : json::Array()) {
+      const std::string problem = one.string_or("problem");
+      const bool worked = one.bool_or("worked", false);
+      told += one.string_or("address") + " " + std::to_string(one.int_or("port", 0)) + (worked ? " + " : " - ") +
+              problem + "\n";
+      if (!worked || !problem.empty()) again = problem.empty() ? kTunnelsNew : kTunnelsClosed;
+    }
+  } catch (const Error&) {  // its being down is seen elsewhere
+  }
+  if (told != tunnels_seen_) {
+    tunnels_seen_ = std::move(told);
+    tell_all();
+  }
+  co_return again;
 }
 
 Task<bool> CaddyRouter::caddy_answers(Duration patience) {
@@ -302,6 +324,15 @@ Task<SeenRoutes> CaddyRouter::observe(std::string app_uid) {
                             .draining = {}};
       if (const json::Value* since = one.find("drainingMillis"))
         upstream.draining = std::chrono::milliseconds(since->as_int());
+      upstream.encrypted = one.bool_or("encrypted", false);
+      upstream.tunnel_problem = one.string_or("tunnelProblem");
+      // The relay does not say how it was told to get there.
+      if (const auto list = served->second.upstreams.find(upstream.backend); list != served->second.upstreams.end()) {
+        for (const auto& asked : list->second) {
+          if (asked.instance == upstream.upstream.instance && asked.port == upstream.upstream.port)
+            upstream.upstream.tunnel = asked.tunnel;
+        }
+      }
       seen.upstreams.push_back(std::move(upstream));
     }
   }

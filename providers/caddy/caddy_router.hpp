@@ -19,11 +19,14 @@
 #include "controller/base/signal.hpp"
 #include "controller/base/unix_transport.hpp"
 #include "providers/caddy/caddy_config.hpp"
-#include "providers/caddy/kept_process.hpp"
+#include "providers/local/kept_process.hpp"
 #include "providers/router.hpp"
 #include "providers/workload_host.hpp"
 
 namespace gantry::providers::caddy {
+
+using local::KeptProcess;
+using local::kProxyOwner;
 
 class CaddyRouter final : public Router {
  public:
@@ -36,6 +39,9 @@ class CaddyRouter final : public Router {
     std::string acme_email;
     std::string acme_directory;
     std::string acme_trusted_ca_file;
+    // What the relay shows at the ends of tunnels; asked now and then, on a thread that may block. Absent: no tunnel
+    // opens.
+    std::function<relay::RelayIdentity()> relay_identity = {};
     Duration check_period = std::chrono::seconds(30);
   };
   CaddyRouter(Reactor& reactor, Blocking& blocking, WorkloadHost& host, Options options);
@@ -82,7 +88,9 @@ class CaddyRouter final : public Router {
   Task<bool> bring_up();
   Task<> sync();
   Task<> renew_relay();
-  std::string relay_identity() const;
+  Task<> renew_identity();
+  Task<Duration> look_at_tunnels();
+  relay::Config relay_config(const AllRoutes& apps) const;
   Task<> end_processes();
   Task<> serve(std::vector<WishPtr> wishes);
   Task<> serve_all(const std::vector<WishPtr>& wishes);
@@ -115,7 +123,10 @@ class CaddyRouter final : public Router {
   std::set<std::string> waiting_;            // Apps whose first rules wait for the proxy to come up
   std::map<std::string, Problem> problems_;  // by App: rules that were refused
   std::map<std::string, std::vector<RouteCheck>> checks_;
-  std::string caddy_seen_;  // the instances that were found to serve what is in the files
+  relay::RelayIdentity identity_;
+  Instant identity_due_{};
+  std::string tunnels_seen_;  // how they were
+  std::string caddy_seen_;    // the instances that were found to serve what is in the files
   std::string relay_seen_;
   std::string down_;
   int loads_ = 0;

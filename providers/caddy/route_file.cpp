@@ -95,8 +95,11 @@ json::Value to_json(const AppRoutes& routes) {
   json::Object upstreams;
   for (const auto& [backend, list] : routes.upstreams) {
     json::Array array;
-    for (const auto& one : list)
-      array.push_back(json::Object{{"instance", one.instance}, {"port", one.port}, {"address", one.address}});
+    for (const auto& one : list) {
+      json::Object value{{"instance", one.instance}, {"port", one.port}, {"address", one.address}};
+      if (one.tunnel) value.set("tunnel", relay::to_json(*one.tunnel));
+      array.push_back(std::move(value));
+    }
     upstreams.set(backend, std::move(array));
   }
   return json::Object{{"uid", routes.app_uid},       {"namespace", routes.app_namespace},
@@ -120,8 +123,8 @@ AppRoutes read_routes(const json::Value& json) {
   for (const auto& [backend, list] : upstreams->as_object()) {
     auto& into = routes.upstreams[backend];
     for (const auto& one : list.as_array())
-      into.push_back(
-          {one.string_or("instance"), static_cast<int>(one.int_or("port", 0)), one.string_or("address", "127.0.0.1")});
+      into.push_back({one.string_or("instance"), static_cast<int>(one.int_or("port", 0)),
+                      one.string_or("address", "127.0.0.1"), relay::read_way(one.find("tunnel"))});
   }
   return routes;
 }

@@ -1,10 +1,5 @@
 #include "providers/relay/relay.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -12,6 +7,9 @@
 #include "controller/base/byte_stream.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/log.hpp"
+#include "providers/relay/control.hpp"
+#include "providers/relay/deadline.hpp"
+#include "providers/relay/line.hpp"
 #include "providers/relay/relay_instance.hpp"
 
 namespace gantry::providers::relay {
@@ -19,24 +17,7 @@ namespace {
 
 const log::Logger kLog("relay");
 
-constexpr std::size_t kHeadMax = 256 << 10;
-constexpr std::size_t kConfigMax = 64 << 20;
 constexpr int kPiecesATurn = 16;
-
-// Closes a stream when time is up, which wakes whoever waits for it.
-class Deadline {
- public:
-  Deadline(Reactor& reactor, ByteStream& stream, Duration after) : clock_(reactor.clock()) {
-    id_ = clock_.call_at(reactor, reactor.now() + after, [&stream] { stream.close(); });
-  }
-  ~Deadline() { clock_.cancel(id_); }
-  Deadline(const Deadline&) = delete;
-  Deadline& operator=(const Deadline&) = delete;
-
- private:
-  Clock& clock_;
-  Clock::TimerId id_ = 0;
-};
 
 class Counted {
  public:
@@ -49,41 +30,10 @@ class Counted {
   int& count_;
 };
 
-std::string answer(std::string_view status, std::string_view body, std::string_view more = {}) {
-  return "HTTP/1.1 " + std::string(status) +
-         "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\nConnection: close\r\n" + std::string(more) + "\r\n" + std::string(body);
-}
-
-// Non-blocking; the first write tells whether it worked. -1 at once when the address is none.
-int begin_connect(const std::string& address, int port) {
-  sockaddr_storage name{};
-  socklen_t length = 0;
-  auto* four = reinterpret_cast<sockaddr_in*>(&name);
-  auto* six = reinterpret_cast<sockaddr_in6*>(&name);
-  if (::inet_pton(AF_INET, address.c_str(), &four->sin_addr) == 1) {
-    four->sin_family = AF_INET;
-    four->sin_port = htons(static_cast<std::uint16_t>(port));
-    length = sizeof *four;
-  } else if (::inet_pton(AF_INET6, address.c_str(), &six->sin6_addr) == 1) {
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(static_cast<std::uint16_t>(port));
-    length = sizeof *six;
-  } else {
-    return -1;
-  }
-  const int descriptor = ::socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return -1;
-  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&name), length) == 0 || errno == EINPROGRESS)
-    return descriptor;
-  ::close(descriptor);
-  return -1;
-}
-
 enum class Moved { Some, Waited, SourceEnded, TargetEnded };
 
 // Moves what is there from one side to the other; waits when there is nothing.
-Task<Moved> move_some(ByteStream& from, ByteStream& to) {
+Task<Moved> move_some(Line& from, Line& to) {
   static thread_local std::array<char, 64 << 10> piece;  // never held across a wait
   std::size_t got = 0;
   switch (from.read_now(piece, got)) {
@@ -96,21 +46,19 @@ Task<Moved> move_some(ByteStream& from, ByteStream& to) {
     case ByteStream::State::Done:
       break;
   }
-  const std::string_view bytes(piece.data(), got);
-  Outgoing outgoing{.pieces = std::span(&bytes, 1)};
-  const auto state = to.write_now(outgoing);
+  const auto state = to.take({piece.data(), got});
   if (state == ByteStream::State::Done) co_return Moved::Some;
   if (state == ByteStream::State::End) co_return Moved::TargetEnded;
-  const std::string rest(bytes.substr(outgoing.offset));
-  const bool written = co_await to.write(rest);
+  const bool written = co_await to.flushed();
   co_return written ? Moved::Some : Moved::TargetEnded;
 }
 
 }  // namespace
 
 struct Relay::Exchange {
-  std::unique_ptr<ByteStream> client;
-  std::shared_ptr<ByteStream> upstream;  // shared: whoever pumps into it may still hold the last one
+  std::shared_ptr<ByteStream> client;
+  std::optional<PlainLine> client_line;
+  std::shared_ptr<Line> upstream;  // shared: whoever pumps into it may still hold the last one
   RequestHead head;
   std::string rest;        // came with the head
   bool more_sent = false;  // something after the head went to the instance
@@ -118,10 +66,13 @@ struct Relay::Exchange {
 };
 
 Relay::Relay(Reactor& reactor, Options options) : reactor_(reactor), options_(options), changed_(reactor) {}
-Relay::~Relay() = default;
+Relay::~Relay() {
+  for (const auto& tunnel : tunnels_) tunnel->close();
+}
 
 void Relay::configure(Config config) {
   if (config == config_) return;
+  use_tunnels(config);
   std::map<std::string, Serving> next;
   for (auto& [name, backend] : config.backends) {
     Serving& now = next[name];
@@ -140,6 +91,7 @@ void Relay::configure(Config config) {
       instance->id = upstream.id;
       instance->port = upstream.port;
       instance->address = upstream.address;
+      instance->tunnel = tunnel_of(upstream);
       instance->removed.reset();
       now.instances.push_back(std::move(instance));
     }
@@ -162,6 +114,10 @@ json::Value Relay::state(std::string_view of) const {
                        {"address", one.address},
                        {"inFlight", one.busy()},
                        {"requests", one.requests}};
+    if (one.tunnel) {
+      value.set("encrypted", encrypts(*one.tunnel));
+      if (!one.tunnel->problem().empty()) value.set("tunnelProblem", one.tunnel->problem());
+    }
     if (one.removed) {
       value.set("drainingMillis",
                 std::chrono::duration_cast<std::chrono::milliseconds>(reactor_.now() - *one.removed).count());
@@ -181,25 +137,9 @@ json::Value Relay::state(std::string_view of) const {
   }
   return json::Object{{"program", options_.program},
                       {"backends", std::move(backends)},
+                      {"tunnels", tunnels_json()},
                       {"rateLimited", limited_},
                       {"waiting", static_cast<std::int64_t>(waiting_)}};
-}
-
-Task<std::optional<RequestHead>> Relay::read_head(ByteStream& stream, std::string& rest) {
-  const Deadline limit(reactor_, stream, options_.head_time);
-  std::string bytes;
-  while (true) {
-    const std::size_t before = bytes.size();
-    bytes.resize(before + 8192);
-    const std::size_t got = co_await stream.read(std::span(bytes.data() + before, 8192));
-    bytes.resize(before + got);
-    if (got == 0 || bytes.size() > kHeadMax) co_return std::nullopt;
-    const auto end = bytes.find("\r\n\r\n", before < 3 ? 0 : before - 3);
-    if (end == std::string::npos) continue;
-    rest = bytes.substr(end + 4);
-    bytes.resize(end + 4);
-    co_return parse_head(bytes);
-  }
 }
 
 // Fewest requests in flight; of equals each in turn. One that refused a connection just now only when all others did.
@@ -246,8 +186,9 @@ Task<Relay::InstancePtr> Relay::choose(std::string backend, Instant until) {
 Task<> Relay::serve(int descriptor) {
   const Counted counted(open_);
   const auto x = std::make_shared<Exchange>();
-  x->client = std::make_unique<ByteStream>(reactor_, descriptor);
-  auto head = co_await read_head(*x->client, x->rest);
+  x->client = std::make_shared<ByteStream>(reactor_, descriptor);
+  x->client_line.emplace(x->client);
+  auto head = co_await read_head(reactor_, *x->client, options_.head_time, x->rest);
   if (!head) {
     x->client->close();
     co_return;
@@ -291,23 +232,21 @@ Task<> Relay::exchange(std::shared_ptr<Exchange> x) {
       (void)co_await x->client->write(none);
       co_return;
     }
-    bool reached = false;
     bool answered = false;
-    if (const int descriptor = begin_connect(instance->address, instance->port); descriptor >= 0) {
-      x->upstream = std::make_shared<ByteStream>(reactor_, descriptor);
-      {
-        const Deadline limit(reactor_, *x->upstream, options_.connect_time);
-        const std::array<std::string_view, 2> pieces{x->head.text, x->rest};
-        reached = co_await x->upstream->write(pieces);
-        reached = reached || x->upstream->written() > 0;
-      }
+    const std::shared_ptr<Line> line = line_to(*instance);
+    Line::Reached came = Line::Reached::No;
+    {
+      const Deadline limit(reactor_, options_.connect_time, [line] { line->close(); });
+      came = co_await line->open(x->head.text, x->rest);
     }
-    if (reached) {
+    const bool reached = came != Line::Reached::No;
+    if (came == Line::Reached::Yes) {
+      x->upstream = line;
       if (!pumping) reactor_.spawn(pump_up(reactor_, x));
       pumping = true;
       int pieces = 0;
       while (true) {
-        const Moved moved = co_await move_some(*x->upstream, *x->client);
+        const Moved moved = co_await move_some(*x->upstream, *x->client_line);
         if (moved == Moved::TargetEnded) x->over = true;
         if (moved == Moved::SourceEnded || moved == Moved::TargetEnded) break;
         answered = answered || moved == Moved::Some;
@@ -318,7 +257,7 @@ Task<> Relay::exchange(std::shared_ptr<Exchange> x) {
       instance->avoid_until = reactor_.now() + options_.avoid;
     }
     --instance->in_flight;
-    if (x->upstream) x->upstream->close();
+    line->close();
     if (reached && (answered || x->over)) co_return;
     if (reached) {
       if (!x->head.repeatable || x->more_sent || ++silent_deaths > 2) {
@@ -336,14 +275,14 @@ Task<> Relay::exchange(std::shared_ptr<Exchange> x) {
 Task<> Relay::pump_up(Reactor& reactor, std::shared_ptr<Exchange> x) {
   int pieces = 0;
   while (!x->over) {
-    const std::shared_ptr<ByteStream> upstream = x->upstream;
+    const std::shared_ptr<Line> upstream = x->upstream;
     if (upstream->closed()) {
       // Between two instances: only the client's going away matters.
       (void)co_await x->client->readable();
       if (x->upstream->closed()) break;
       continue;
     }
-    const Moved moved = co_await move_some(*x->client, *upstream);
+    const Moved moved = co_await move_some(*x->client_line, *upstream);
     x->more_sent = x->more_sent || moved == Moved::Some || moved == Moved::TargetEnded;
     // It does not want to hear more, but may have said something before: exchange() passes that on.
     if (moved == Moved::TargetEnded) co_return;
@@ -358,23 +297,13 @@ Task<> Relay::pump_up(Reactor& reactor, std::shared_ptr<Exchange> x) {
 
 Task<> Relay::serve_control(int descriptor) {
   ByteStream stream(reactor_, descriptor);
-  std::string body;
-  const auto head = co_await read_head(stream, body);
-  if (!head) co_return;
-  std::optional<Deadline> limit;
-  limit.emplace(reactor_, stream, options_.head_time);
-  std::array<char, 16 << 10> piece;
-  while (body.size() < head->content_length && body.size() <= kConfigMax) {
-    const std::size_t got = co_await stream.read(piece);
-    if (got == 0) co_return;
-    body.append(piece.data(), got);
-  }
-  if (head->method == "POST" && head->target == "/handover") {
-    limit.reset();
+  auto call = co_await read_control(reactor_, stream, options_.head_time);
+  if (!call) co_return;
+  if (call->asks_for_the_place()) {
     co_await leave(stream, descriptor);
     co_return;
   }
-  const std::string text = co_await control(*head, std::move(body));
+  const std::string text = co_await control(call->head, std::move(call->body));
   (void)co_await stream.write(text);
   stream.close();
 }

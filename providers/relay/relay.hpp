@@ -10,6 +10,9 @@
 // and an instance's open connections are exactly its requests in flight. Beside that the relay limits rates and holds
 // requests for a moment while no instance is there.
 //
+// Instances on another Server are reached through that Server's tunnel (tunnel.hpp), where there is one: once it has
+// worked, nothing goes there in plain any more.
+//
 // It is a process of its own, beside the controller, and lives on without it. Its configuration is a file that is read
 // at the start; afterwards PUT /config on its control socket replaces it, GET /state tells what goes on, and POST
 // /handover gives its place to a newer one (relay_place.hpp), which counts what is still under way here as its own.
@@ -25,6 +28,7 @@
 #include "providers/relay/rate_limiter.hpp"
 #include "providers/relay/relay_config.hpp"
 #include "providers/relay/request_head.hpp"
+#include "providers/relay/tunnel.hpp"
 
 namespace gantry {
 class ByteStream;
@@ -48,7 +52,8 @@ class Relay {
   ~Relay();
 
   void configure(Config config);
-  // {"program", "backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis"}]}},
+  // {"program", "backends": {NAME: {"upstreams": [{"id", "port", "inFlight", "requests", "drainingMillis", "encrypted",
+  // "tunnelProblem"}]}}, "tunnels": [{"address", "port", "worked", "problem", "idle", "handshakes", "resumed"}],
   // "rateLimited": n}. Those that were taken off and still have requests in flight are there with drainingMillis. Of
   // the backends whose names begin so.
   json::Value state(std::string_view of = {}) const;
@@ -71,7 +76,6 @@ class Relay {
   struct Exchange;
   using InstancePtr = std::shared_ptr<Instance>;
 
-  Task<std::optional<RequestHead>> read_head(ByteStream& stream, std::string& rest);
   Task<InstancePtr> choose(std::string backend, Instant until);
   InstancePtr best(Serving& serving);
   Task<> exchange(std::shared_ptr<Exchange> x);
@@ -79,10 +83,16 @@ class Relay {
   Task<std::string> control(const RequestHead& head, std::string body);
   Task<> leave(ByteStream& successor, int descriptor);
   bool inherits() const;
+  void use_tunnels(const Config& config);
+  std::shared_ptr<Tunnel> tunnel_of(const Upstream& upstream) const;
+  std::shared_ptr<Line> line_to(const Instance& instance);
+  static bool encrypts(const Tunnel& tunnel) { return tunnel.worked() || tunnel.way().required; }
+  json::Value tunnels_json() const;
 
   Reactor& reactor_;
   Options options_;
   Config config_;
+  std::vector<std::shared_ptr<Tunnel>> tunnels_;
   std::map<std::string, Serving> serving_;  // by backend
   Signal changed_;
   RateLimiter limiter_;

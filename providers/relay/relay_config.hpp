@@ -2,17 +2,27 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "controller/base/json.hpp"
+#include "providers/tunnel_way.hpp"
 
 namespace gantry::providers::relay {
+
+// What a relay shows at a tunnel's end: PEM.
+struct RelayIdentity {
+  std::string certificate;
+  std::string key;
+  bool operator==(const RelayIdentity&) const = default;
+};
 
 struct Upstream {
   std::string id;  // of the instance
   int port = 0;
   std::string address = "127.0.0.1";  // a number, not a name: nothing is looked up at a request
+  std::optional<TunnelWay> tunnel = {};
   bool operator==(const Upstream&) const = default;
 };
 
@@ -34,11 +44,14 @@ struct Route {
 struct Config {
   std::map<std::string, Route> routes;
   std::map<std::string, Backend> backends;
+  RelayIdentity identity = {};  // empty: no tunnel opens
   bool operator==(const Config&) const = default;
 };
 
 // Throws Error(Invalid) when it is not a configuration.
 Config read_config(const json::Value& json);
 json::Value to_json(const Config& config);
+std::optional<TunnelWay> read_way(const json::Value* json);  // null: none
+json::Value to_json(const TunnelWay& way);
 
 }  // namespace gantry::providers::relay

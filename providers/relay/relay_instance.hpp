@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ struct Relay::Instance {
   std::string id;
   int port = 0;
   std::string address;
+  std::shared_ptr<Tunnel> tunnel;  // null: it is on this machine, or its Server has none
   int in_flight = 0;
   int inherited = 0;  // the same at the relay before
   std::uint64_t requests = 0;

@@ -1,6 +1,8 @@
 #include "providers/relay/relay_place.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,17 +36,6 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-int listen_on(const std::string& path) {
-  const sockaddr_un address = address_of(path);
-  ::unlink(path.c_str());
-  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const mode_t before = ::umask(0177);  // nobody else's business
-  const bool bound = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  ::umask(before);
-  if (!bound || ::listen(descriptor, kBacklog) != 0) fail("cannot listen on " + path);
-  return descriptor;
-}
-
 // One message with room for three descriptors.
 struct Envelope {
   Envelope(void* bytes, std::size_t length) : piece{bytes, length} {
@@ -60,7 +51,54 @@ struct Envelope {
 
 }  // namespace
 
-std::optional<Place> open_place(const std::string& folder) {
+int listen_on(const std::string& path) {
+  const sockaddr_un address = address_of(path);
+  ::unlink(path.c_str());
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const mode_t before = ::umask(0177);  // nobody else's business
+  const bool bound = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::umask(before);
+  if (!bound || ::listen(descriptor, kBacklog) != 0) fail("cannot listen on " + path);
+  return descriptor;
+}
+
+int listen_on(const std::string& address, int port) {
+  const bool six = address.find(':') != std::string::npos;
+  sockaddr_in6 name6{};
+  sockaddr_in name4{};
+  if (six) {
+    name6.sin6_family = AF_INET6;
+    name6.sin6_port = htons(static_cast<std::uint16_t>(port));
+    if (::inet_pton(AF_INET6, address.c_str(), &name6.sin6_addr) != 1)
+      throw Error(ErrorCode::Invalid, address + " is no address to listen on");
+  } else {
+    name4.sin_family = AF_INET;
+    name4.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (::inet_pton(AF_INET, address.c_str(), &name4.sin_addr) != 1)
+      throw Error(ErrorCode::Invalid, address + " is no address to listen on");
+  }
+  const auto* name = six ? reinterpret_cast<const sockaddr*>(&name6) : reinterpret_cast<const sockaddr*>(&name4);
+  const int descriptor = ::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int on = 1;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(descriptor, name, six ? sizeof name6 : sizeof name4) != 0 || ::listen(descriptor, kBacklog) != 0) {
+    const int why = errno;
+    ::close(descriptor);
+    errno = why;
+    fail("cannot listen on " + address + " port " + std::to_string(port));
+  }
+  return descriptor;
+}
+
+int port_of(int descriptor) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &length);
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
+                                          : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
+}
+
+std::optional<Place> open_place(const std::string& folder, const std::function<int()>& listen) {
   Place place;
   const std::string lock = folder + "/relay.lock";
   place.lock = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -70,7 +108,7 @@ std::optional<Place> open_place(const std::string& folder) {
     return std::nullopt;
   }
   place.control = listen_on(folder + "/control.sock");
-  place.requests = listen_on(folder + "/relay.sock");
+  place.requests = listen();
   return place;
 }
 

@@ -3,7 +3,7 @@
 // that is, and ends. Blocking, for a moment.
 #pragma once
 
-#include <array>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,11 +13,17 @@ namespace gantry::providers::relay {
 struct Place {
   int lock = -1;
   int control = -1;   // DIR/control.sock, listening
-  int requests = -1;  // DIR/relay.sock, listening
+  int requests = -1;  // a relay's DIR/relay.sock, or the port of a tunnel's end; listening
 };
 
-// Nothing when another relay has it. Throws Error(Unavailable) when the sockets cannot be made.
-std::optional<Place> open_place(const std::string& folder);
+// Nothing when another has it. `listen` makes the socket for requests. Throws Error(Unavailable) when the sockets
+// cannot be made.
+std::optional<Place> open_place(const std::string& folder, const std::function<int()>& listen);
+// A Unix socket for this account alone.
+int listen_on(const std::string& path);
+// A port of that address; 0: any. Throws Error(Unavailable) with the system's reason.
+int listen_on(const std::string& address, int port);
+int port_of(int descriptor);
 
 struct TakenPlace {
   Place place;

@@ -1,6 +1,7 @@
 // The routes' part of an App's attempt: seen before the instances (what serves decides what may stop), planned before
 // them (who is taken off the routes goes off first), reported with them.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "reconcilers/app/app_reconciler.hpp"
@@ -53,15 +54,44 @@ const providers::RouteCheck* check_of(const SeenAppRoutes& routes, const provide
   return at == routes.served.checks.end() ? nullptr : &*at;
 }
 
-// Where requests leave this machine; what lies between is not encrypted by us.
-std::string over_the_network(const SeenAppRoutes& routes) {
-  std::set<std::string> addresses;
-  for (const auto& one : routes.served.upstreams) {
+bool is_here(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+// Where requests leave this machine: what of that is not encrypted, and why. Empty: all is.
+std::string in_plain(const AppSeen& seen) {
+  std::map<std::string, std::string> ways;
+  for (const auto& one : seen.routes.served.upstreams) {
     const std::string& address = one.upstream.address;
-    if (!address.starts_with("127.") && address != "::1" && address != "localhost") addresses.insert(address);
+    if (one.encrypted || one.draining || is_here(address)) continue;
+    std::string why = one.tunnel_problem;
+    if (!why.empty())
+      why = "its tunnel on port " + std::to_string(one.upstream.tunnel ? one.upstream.tunnel->port : 0) +
+            " does not open: " + why;
+    for (const auto& known : seen.instances) {
+      if (why.empty() && known.instance.id == one.upstream.instance) why = known.instance.plain_because;
+    }
+    ways[address] = std::move(why);
   }
   std::string words;
-  for (const auto& address : addresses) words += (words.empty() ? "" : ", ") + address;
+  for (const auto& [address, why] : ways)
+    words += "; the way from here to " + address + " is not encrypted" + (why.empty() ? "" : " (" + why + ")");
+  return words;
+}
+
+// A tunnel that has worked and does not any more: nothing goes there in plain instead.
+std::string closed_tunnels(const SeenAppRoutes& routes, bool& all) {
+  std::map<std::string, std::string> closed;
+  all = true;
+  for (const auto& one : routes.served.upstreams) {
+    if (one.draining) continue;
+    const bool shut = one.encrypted && !one.tunnel_problem.empty();
+    all = all && shut;
+    if (shut) closed[one.upstream.address] = one.tunnel_problem;
+  }
+  std::string words;
+  for (const auto& [address, why] : closed)
+    words += (words.empty() ? "" : "; ") + ("the tunnel to " + address + " does not open: ") + why;
   return words;
 }
 
@@ -263,6 +293,7 @@ runtime::Condition AppReconciler::report_routes(const AppSeen& seen, runtime::Re
   };
   std::size_t behind = 0;
   for (const auto& one : routes.served.upstreams) behind += one.draining ? 0 : 1;
+  bool all_shut = false;
   if (!routes.served.down.empty()) {
     refuse("ProxyDown", "the proxy does not run: " + routes.served.down);
   } else if (!routes.missing.empty()) {
@@ -275,6 +306,8 @@ runtime::Condition AppReconciler::report_routes(const AppSeen& seen, runtime::Re
     refuse("Stopped", "the App is stopped; requests are answered with 503");
   } else if (behind == 0) {
     refuse("NoInstance", "no instance is ready to serve; requests wait a moment, then get 503");
+  } else if (const std::string shut = closed_tunnels(routes, all_shut); !shut.empty() && all_shut) {
+    refuse("TunnelClosed", shut);
   } else if (certificate.status == "False") {
     refuse("CertificateNotReady", certificate.message);
   } else {
@@ -283,8 +316,8 @@ runtime::Condition AppReconciler::report_routes(const AppSeen& seen, runtime::Re
                     std::to_string(behind) + (behind == 1 ? " instance" : " instances");
     if (seen.rollout.draining > 0)
       ready.message += "; " + std::to_string(seen.rollout.draining) + " more finish their last requests";
-    if (const std::string there = over_the_network(routes); !there.empty())
-      ready.message += "; the way from here to " + there + " is not encrypted";
+    if (!shut.empty()) ready.message += "; " + shut;
+    ready.message += in_plain(seen);
   }
   report.conditions.push_back(ready);
   return ready;

@@ -139,7 +139,7 @@ std::map<std::string, std::vector<RouteUpstream>> upstreams_of(const std::vector
     if (!list.empty()) continue;
     for (const providers::Instance* instance : serving) {
       if (const int port = port_of(*instance, rule.backend); port != 0)
-        list.push_back({instance->id, port, instance->address});
+        list.push_back({instance->id, port, instance->address, instance->tunnel});
     }
   }
   return upstreams;
@@ -172,7 +172,11 @@ std::optional<std::string> difference(const SeenAppRoutes& routes) {
     for (const auto& name : old_names) {
       if (!new_names.contains(name)) add(name + " gets no more requests");
     }
-    return text.empty() ? "a port has changed" : text;
+    if (!text.empty()) return text;
+    for (auto* upstreams : {&wanted, &have}) {
+      for (auto& one : *upstreams) one.tunnel.reset();
+    }
+    return wanted == have ? "the way to its Server has changed" : "a port has changed";
   }
   return std::nullopt;
 }

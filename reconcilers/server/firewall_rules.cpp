@@ -90,7 +90,12 @@ std::vector<FirewallRule> firewall_rules(const crds::ServerSpec& spec, const std
   }
   if (!admins.empty()) rules.push_back({"tcp", kSsh, kSsh, networks_of(admins)});
   // The agent asks for its key over TLS; where the controller calls from may change.
-  if (spec.agent.enabled) rules.push_back({"tcp", spec.agent.port, spec.agent.port, {"0.0.0.0/0", "::/0"}});
+  // The tunnel's end beside it lets in nobody but this controller's relays.
+  if (spec.agent.enabled) {
+    rules.push_back({"tcp", spec.agent.port, spec.agent.port, {"0.0.0.0/0", "::/0"}});
+    const int tunnel = providers::tunnel_port_beside(spec.agent.port);
+    if (!spec.agent.http) rules.push_back({"tcp", tunnel, tunnel, {"0.0.0.0/0", "::/0"}});
+  }
   std::ranges::sort(rules);
   rules.erase(std::ranges::unique(rules).begin(), rules.end());
   return rules;

@@ -127,6 +127,7 @@ Task<> ServerReconciler::observe_endpoint(const runtime::Subject& subject, Serve
                    std::to_string(agent->int_or("port", 9999));
   endpoint.key = parts_.agent_key;
   endpoint.ca = parts_.authority;
+  endpoint.relays = parts_.authority;
   const json::Value* ref = agent->at({"secretRef", "name"});
   const bool ours = !ref && seen.where == Where::Cloud;
   if (!ref && !ours) co_return;

@@ -7,26 +7,32 @@
 
 namespace gantry::process {
 
-Agent::Agent(std::vector<std::string> more_arguments) : more_(std::move(more_arguments)) {
+Agent::Agent(std::vector<std::string> more_arguments, std::vector<std::string> within)
+    : more_(std::move(more_arguments)), within_(std::move(within)) {
   if (std::find(more_.begin(), more_.end(), "--listen") == more_.end()) {
     more_.emplace_back("--listen");
     more_.emplace_back("127.0.0.1:0");
+    more_.emplace_back("--tunnel-port");
+    more_.emplace_back("0");
   }
 }
 
 Agent::~Agent() {
   if (process_) process_->stop();
   // Instances outlive their agent, so what a test started is ended here, by the folder it carries.
-  const std::string mark = data() + "/instances/";
+  const std::string mark = data() + "/";
   process::run({"sh", "-c",
-                "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- 'supervise --dir " +
+                // This shell's own line carries the folder too.
+                "for p in /proc/[0-9]*; do [ $p != /proc/$$ ] && tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "
+                "'supervise --dir " +
                     mark + "' && kill -TERM ${p#/proc/}; done; true"});
   eventually([&] { return process::run({"pgrep", "-f", "supervise --dir " + mark}).exit_code != 0; },
              std::chrono::seconds(15));
 }
 
 void Agent::start() {
-  std::vector<std::string> command{gantry_binary(), "agent", "--data-dir", data()};
+  std::vector<std::string> command = within_;
+  command.insert(command.end(), {gantry_binary(), "agent", "--data-dir", data()});
   command.insert(command.end(), more_.begin(), more_.end());
   const std::string about = data() + "/agent.json";
   // The same port again after a restart, as a real host has.

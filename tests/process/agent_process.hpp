@@ -9,7 +9,8 @@ namespace gantry::process {
 
 class Agent {
  public:
-  explicit Agent(std::vector<std::string> more_arguments = {});
+  // `within`: what it is started by, such as another network.
+  explicit Agent(std::vector<std::string> more_arguments = {}, std::vector<std::string> within = {});
   // Ends the agent and what it runs.
   ~Agent();
 
@@ -46,6 +47,7 @@ class Agent {
  private:
   TemporaryFolder folder_;
   std::vector<std::string> more_;
+  std::vector<std::string> within_;
   std::string url_;
   std::string fingerprint_;
   std::unique_ptr<Background> process_;

@@ -9,7 +9,7 @@
 #include "controller/base/http_connection.hpp"
 #include "controller/base/tls.hpp"
 #include "providers/caddy/caddy_router.hpp"
-#include "providers/caddy/kept_process.hpp"
+#include "providers/local/kept_process.hpp"
 #include "providers/local/local_host.hpp"
 #include "tests/providers/machine.hpp"
 
@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 using local::Folder;
 using local::LocalHost;
 using local::Machine;
+using local::telling_line;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;

@@ -446,7 +446,7 @@ TEST(Fleet, FirewallsFollowTheAppsAndTheRoutesWaitForThem) {
   EXPECT_THAT(rules_of(fleet.cloud), Contains("tcp " + std::to_string(port) + R"( { "0.0.0.0/0", "::/0" })"));
   fleet.world.remove("App/hello");
   fleet.live(3min);
-  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(1)) << "the agent's alone";
+  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(2)) << "the agent's and its tunnel's alone";
 }
 
 TEST(Fleet, NobodyIsRoutedToAPortThatIsStillClosed) {
@@ -471,7 +471,7 @@ TEST(Fleet, PublishedPortsCanBeKeptToSomeNetworks) {
   EXPECT_THAT(rules_of(fleet.cloud), Contains(HasSubstr("{ \"10.0.0.0/8\" }")));
   fleet.world.patch("Server/web-1", R"({"spec":{"firewall":{"publishedFrom":[]}}})");
   fleet.live(2min);
-  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(1));
+  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(2));
   EXPECT_EQ(fleet.house.state("App/hello", "Ready"), "True/AllReplicasReady") << "nobody waits for what is not wanted";
 }
 
@@ -480,13 +480,13 @@ TEST(Fleet, EmergencyAddressesReachServersThatExistAtOnce) {
   fleet.server("web-1", "", kGuarded);
   fleet.server("open");
   fleet.live(1min);
-  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(1));
+  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(2));
   fleet.world.patch("Provider/cloud", R"({"spec":{"adminCIDRs":["198.51.100.7"]}})");
   fleet.live(5s);
   EXPECT_THAT(rules_of(fleet.cloud), Contains(R"(tcp 22 { "198.51.100.7/32" })"));
   fleet.world.patch("Provider/cloud", R"({"spec":{"adminCIDRs":null}})");
   fleet.live(5s);
-  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(1));
+  EXPECT_THAT(rules_of(fleet.cloud), SizeIs(2));
 }
 
 // ---------------------------------------------------------------- repair

@@ -108,8 +108,13 @@ TEST(FirewallRules, AreWrittenAsProvidersCompareThem) {
   EXPECT_THAT(server::firewall_rules(with_rule("", {"0.0.0.0/0"})),
               ElementsAre(FirewallRule{"tcp", 1, 65535, {"0.0.0.0/0"}}));
   EXPECT_THAT(server::firewall_rules(with_rule("22", {}, true)),
-              ElementsAre(FirewallRule{"tcp", 9999, 9999, {"0.0.0.0/0", "::/0"}}))
-      << "the agent is reached, whatever else is not";
+              ElementsAre(FirewallRule{"tcp", 9999, 9999, {"0.0.0.0/0", "::/0"}},
+                          FirewallRule{"tcp", 10000, 10000, {"0.0.0.0/0", "::/0"}}))
+      << "the agent and its tunnel are reached, whatever else is not";
+  crds::ServerSpec plain = with_rule("22", {}, true);
+  plain.agent.http = true;
+  EXPECT_THAT(server::firewall_rules(plain), ElementsAre(FirewallRule{"tcp", 9999, 9999, {"0.0.0.0/0", "::/0"}}))
+      << "an agent without certificates has no tunnel";
   for (const char* bad : {"0", "65536", "80-79", "99999999999"})
     EXPECT_THROW(server::firewall_rules(with_rule(bad, {"0.0.0.0/0"})), Error) << bad;
 }

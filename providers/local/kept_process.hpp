@@ -1,5 +1,5 @@
-// One program of the machine's own (Caddy, the relay) that is kept running as an instance on the workload host: so it
-// outlives the controller, is found again, has its log kept, and is started anew when it ends.
+// One program of the machine's own (Caddy, the relay, the tunnel's end) that is kept running as an instance on the
+// workload host: so it outlives the controller, is found again, has its log kept, and is started anew when it ends.
 #pragma once
 
 #include <optional>
@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/base/unix_transport.hpp"
 #include "providers/workload_host.hpp"
 
-namespace gantry::providers::caddy {
+namespace gantry::providers::local {
 
 inline constexpr std::string_view kProxyOwner = "gantry-proxy";
 
@@ -31,6 +32,10 @@ class KeptProcess {
   Task<bool> ensure();
   // Starts another beside the one that runs, which takes its place by itself. Throws Error.
   Task<> replace();
+  // What runs lives on when we are replaced by another binary, and would be of the old one for ever. So another is
+  // started beside it, which takes its place: no connection is refused, and none that is open ends. `control` is the
+  // socket on which it says its "program" at `state`. Throws Error.
+  Task<> renew(http::UnixTransport& control, std::string state, std::string wanted_program);
   // Asks it to end; forgets it once it has.
   Task<> end();
 
@@ -59,4 +64,4 @@ class KeptProcess {
   std::optional<Instant> retry_at_;
 };
 
-}  // namespace gantry::providers::caddy
+}  // namespace gantry::providers::local

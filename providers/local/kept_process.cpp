@@ -1,12 +1,13 @@
-#include "providers/caddy/kept_process.hpp"
+#include "providers/local/kept_process.hpp"
 
 #include <algorithm>
 
 #include "controller/base/error.hpp"
+#include "controller/base/json.hpp"
 #include "controller/base/log.hpp"
 #include "controller/base/reactor.hpp"
 
-namespace gantry::providers::caddy {
+namespace gantry::providers::local {
 namespace {
 
 const log::Logger kLog("proxy");
@@ -14,6 +15,9 @@ const log::Logger kLog("proxy");
 constexpr Duration kLongEnough = std::chrono::seconds(10);
 constexpr Duration kLongestPause = std::chrono::seconds(30);
 constexpr std::size_t kLastLines = 20;
+constexpr Duration kStartPatience = std::chrono::seconds(15);
+constexpr Duration kAskAgain = std::chrono::milliseconds(20);
+constexpr Duration kControlTimeout = std::chrono::seconds(5);
 
 int number_of(const std::string& id) { return std::atoi(id.substr(id.rfind('-') + 1).c_str()); }
 
@@ -102,6 +106,28 @@ Task<> KeptProcess::replace() {
   }
 }
 
+Task<> KeptProcess::renew(http::UnixTransport& control, std::string state, std::string wanted) {
+  const auto identity = [](const http::Response& told) { return json::parse(told.body).string_or("program"); };
+  const std::string found = identity(co_await control.send({.url = state, .timeout = kControlTimeout}));
+  if (wanted.empty() || found.empty() || found == wanted) co_return;  // one that does not say cannot hand over either
+  kLog.info("a part of the proxy is of another binary; a new one takes its place",
+            {{"program", program_.name}, {"instance", instance_}});
+  co_await replace();
+  const Instant until = reactor_.now() + kStartPatience;
+  while (true) {
+    std::string now;
+    try {
+      now = identity(co_await control.send({.url = state, .timeout = kControlTimeout}));
+    } catch (const Error&) {  // between the two
+    }
+    if (now == wanted) co_return;
+    const bool lives = co_await ensure();
+    if (!lives || reactor_.now() > until)
+      throw Error(ErrorCode::Unavailable, "the new " + program_.name + " did not take the place of the one before");
+    co_await sleep_for(reactor_, kAskAgain);
+  }
+}
+
 Task<> KeptProcess::start(int number) {
   InstanceSpec spec;
   spec.id = "proxy-" + program_.name + "-" + std::to_string(number);
@@ -130,4 +156,4 @@ Task<> KeptProcess::end() {
   retry_at_.reset();
 }
 
-}  // namespace gantry::providers::caddy
+}  // namespace gantry::providers::local
