@@ -234,7 +234,7 @@ struct ServerOrder {
   bool own_image = false;                     // `image` is the id of a CloudImage
   std::vector<std::string> ssh_keys;          // the vendor's names of them; public keys travel in the user data
   Secret user_data;                           // it may hold the agent's key
-  std::map<std::string, std::string> labels;  // for people; a vendor with tags alone leaves them out
+  std::map<std::string, std::string> labels;  // for people; as "key:value" where a vendor has tags alone
 };
 
 struct ImageOrder {

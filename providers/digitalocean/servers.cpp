@@ -1,6 +1,7 @@
 #include "providers/digitalocean/servers.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "controller/base/percent.hpp"
 
@@ -77,6 +78,16 @@ Progress read_action(const json::Value& action) {
 }
 
 Operation begun(std::string target, const json::Value& action) { return {std::move(target), rest::id_of(action)}; }
+
+// A label as a tag, which may have letters, digits, colons, dashes and underscores (the description of tags in the
+// vendor's API): pool=web is pool:web, and of what is only there or not, tags.example.org/api=true, it is api.
+std::string label_tag(const std::string& key, const std::string& value) {
+  std::string tag = key.substr(key.find('/') + 1);
+  if (!value.empty() && value != "true") tag += ":" + value;
+  std::ranges::replace_if(
+      tag, [](unsigned char c) { return !std::isalnum(c) && c != ':' && c != '-' && c != '_'; }, '-');
+  return tag;
+}
 
 }  // namespace
 
@@ -195,10 +206,15 @@ Task<std::vector<std::int64_t>> Servers::key_ids(std::vector<std::string> names)
 Task<Operation> Servers::create(ServerOrder order) {
   json::Array keys;
   for (const std::int64_t id : co_await key_ids(order.ssh_keys)) keys.emplace_back(id);
-  json::Object body{{"name", order.name},          {"region", order.region},
-                    {"size", order.size},          {"image", image_word(order)},
-                    {"ssh_keys", std::move(keys)}, {"tags", json::Array{"gantry", tag_of(order.mark)}},
-                    {"monitoring", true},          {"ipv6", true}};
+  json::Array tags{"gantry", tag_of(order.mark)};
+  for (const auto& [key, value] : order.labels) {
+    // What begins as ours do is left out: nobody's label may look like a mark.
+    if (std::string tag = label_tag(key, value); !key.starts_with("gantry.dev/") && !tag.starts_with("gantry"))
+      tags.emplace_back(std::move(tag));
+  }
+  json::Object body{
+      {"name", order.name},          {"region", order.region},  {"size", order.size}, {"image", image_word(order)},
+      {"ssh_keys", std::move(keys)}, {"tags", std::move(tags)}, {"monitoring", true}, {"ipv6", true}};
   if (!order.user_data.empty()) body.set("user_data", order.user_data.reveal());
   const json::Value answer =
       co_await api_.send("POST", "/v2/droplets", "/v2/droplets", std::move(body), order.mark.uid);

@@ -87,7 +87,9 @@ Task<providers::ServerOrder> ServerReconciler::order(const runtime::Subject& sub
   wish.region = view.region;
   wish.image = view.image;
   wish.own_image = view.own_image;
-  wish.labels = {{"gantry.dev/namespace", subject.key().ns}, {"gantry.dev/name", subject.key().name}};
+  for (const auto& [key, value] : subject.meta().labels) wish.labels[key] = value;
+  wish.labels["gantry.dev/namespace"] = subject.key().ns;
+  wish.labels["gantry.dev/name"] = subject.key().name;
   std::vector<std::string> public_keys;
   for (const auto& key : view.spec.ssh_keys)
     (provider::is_public_key(key) ? public_keys : wish.ssh_keys).push_back(key);

@@ -106,6 +106,17 @@ TEST_F(DigitalOceanAccount, KeysAreNamedAsPeopleNameThem) {
   EXPECT_THAT(cloud.droplets.begin()->second.ssh_keys, ElementsAre("7"));
 }
 
+TEST_F(DigitalOceanAccount, LabelsAreTagsForPeopleAndNeverLookLikeAMark) {
+  auto wanted = order("web-1", "uid-1");
+  wanted.labels = {{"pool", "web"},          {"tag.gantry.dev/api", "true"},  {"example.org/cost.center", "a b"},
+                   {"gantry.dev/name", "x"}, {"gantry-uid", "somebody-else"}, {"gantry", "uid:builder"}};
+  run(provider->create_server(wanted));
+  const auto& tags = cloud.droplets.begin()->second.tags;
+  const auto ours = std::ranges::count_if(tags, [](const std::string& tag) { return tag.starts_with("gantry"); });
+  EXPECT_EQ(ours, 2) << "that it is ours, and whose";
+  EXPECT_THAT(tags, testing::IsSupersetOf({"pool:web", "api", "cost-center:a-b"}));
+}
+
 TEST_F(DigitalOceanAccount, AnAccountThatIsLockedSaysSo) {
   EXPECT_EQ(run(provider->account()).problem, "");
   cloud.account_status = "locked";
