@@ -28,6 +28,14 @@ Usage cost_of(const Posted& posted, const Claim& wish) {
   return usage;
 }
 
+// Of what cannot be had the plan says what is wrong and what is nearest, and makes nothing: no limit hides that.
+bool cannot_be_had(const Posted& posted, const Claim& claim) {
+  if (!posted.catalogue || posted.catalogue->sizes.empty() || claim.size.empty()) return false;
+  const auto size = std::ranges::find(posted.catalogue->sizes, claim.size, &providers::SizeOffer::name);
+  return size == posted.catalogue->sizes.end() ||
+         std::ranges::find(size->places, claim.region, &providers::SizeOffer::Place::region) == size->places.end();
+}
+
 // What a change adds to what is there or was counted already.
 void subtract(Usage& wish, const Usage& before) {
   const auto less = [](std::int64_t& part, std::int64_t by) { part = std::max<std::int64_t>(0, part - by); };
@@ -132,7 +140,7 @@ std::optional<Claim> claim_of(const json::Value& object, const std::string& prov
 
 std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLimits& limits, const Claim& wanted,
                                    const std::optional<Claim>& before, const std::vector<Claim>& declared) {
-  if (wanted.adopts && !before) return std::nullopt;
+  if ((wanted.adopts && !before) || cannot_be_had(posted, wanted)) return std::nullopt;
   Usage wish = cost_of(posted, wanted);
   if (before) {
     subtract(wish, cost_of(posted, *before));

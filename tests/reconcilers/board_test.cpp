@@ -149,6 +149,12 @@ TEST_F(Limits, ASnapshotAsksForItsBuilderAndItsImage) {
             "");
 }
 
+TEST_F(Limits, WhatCannotBeHadIsLeftToThePlanWhichSaysWhatIsNearest) {
+  EXPECT_EQ(refusal(R"({"monthlyCost":"1 EUR","servers":1})", claim("new", "enormous")), "");
+  EXPECT_EQ(
+      refusal(R"({"monthlyCost":"1 EUR","servers":1})", claim_of(server("new", "cx23"), "cloud", "mars1").value()), "");
+}
+
 TEST_F(Limits, WhatIsAtAnotherProviderIsNoneOfItsBusiness) {
   EXPECT_FALSE(claim_of(server("a", "cx23"), "elsewhere", "fsn1"));
   EXPECT_FALSE(claim_of(json::parse(R"({"spec":{"address":"10.0.0.1"}})"), "cloud", "fsn1"));
