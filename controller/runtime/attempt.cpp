@@ -4,6 +4,7 @@
 #include "controller/runtime/dependencies.hpp"
 #include "controller/runtime/events.hpp"
 #include "controller/runtime/informer.hpp"
+#include "controller/runtime/owners.hpp"
 
 namespace gantry::runtime {
 namespace {
@@ -97,6 +98,7 @@ Task<Outcome> Attempt::remove() {
     context_.events.record(
         *subject_.stored,
         {false, "Retained", "the object goes, what it stands for stays (gantry.dev/deletion-policy: Retain)"});
+    co_await retain_owned();
     co_await release();
     co_return Outcome{};
   }
@@ -122,6 +124,20 @@ Task<Outcome> Attempt::remove() {
   if (more_) co_return Outcome{Outcome::Next::Again, {}, {}, written_};
   if (look_again) co_return Outcome{Outcome::Next::LookAgain, *look_again, {}, written_};
   co_return Outcome{Outcome::Next::Settled, {}, {}, written_};
+}
+
+// What it owns goes with it, and is to leave its real things as well: nobody could tell once the owner is gone.
+Task<> Attempt::retain_owned() {
+  for (const Key& key : context_.informers.owned_by(subject_.meta().uid)) {
+    const ObjectPtr owned = co_await context_.client.find(key);
+    if (!owned || !owned->meta().has_finalizer(kCleanupFinalizer)) continue;
+    try {
+      context_.informers.learn(
+          co_await context_.client.patch(key, api::PatchType::Merge, with_retain(), context_.write_options()));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NotFound) throw;
+    }
+  }
 }
 
 // False when the object has become another one meanwhile, and everything must be thought over.

@@ -47,6 +47,7 @@ class Attempt {
   Task<> look();
   Task<bool> act_until_done();
   Task<> hold();
+  Task<> retain_owned();
   Task<> release();
   bool refresh();
   Task<> report(std::optional<Condition> paused);

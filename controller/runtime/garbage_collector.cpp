@@ -113,6 +113,7 @@ Task<OwnerState> GarbageCollector::state_of(const Key& dependent, const object::
 // True when none is left that the owner has to wait for.
 Task<bool> GarbageCollector::remove_dependents(const object::Object& owner) {
   bool clear = true;
+  const bool retained = owner.decode().text_at({"metadata", "annotations", "gantry.dev/deletion-policy"}) == "Retain";
   for (const Key& key : context_.informers.owned_by(owner.meta().uid)) {
     const ObjectPtr dependent = co_await context_.client.find(key);
     const object::Meta::Owner* entry = dependent ? owner_entry(*dependent, owner.meta().uid) : nullptr;
@@ -126,7 +127,13 @@ Task<bool> GarbageCollector::remove_dependents(const object::Object& owner) {
       co_await patch(*dependent, without_owners(*dependent, {owner.meta().uid}));
       continue;
     }
-    if (!dependent->meta().deleting) co_await remove(*dependent, "Foreground");
+    if (!dependent->meta().deleting) {
+      if (!retained) {
+        co_await remove(*dependent, "Foreground");
+      } else if (const ObjectPtr kept = co_await patch(*dependent, with_retain())) {
+        co_await remove(*kept, "Foreground");
+      }
+    }
     if (entry->blocks_deletion && !waits_for(owner, *dependent) && co_await context_.client.find(key)) clear = false;
   }
   co_return clear;
@@ -178,14 +185,17 @@ Task<> GarbageCollector::remove(const object::Object& object, std::string propag
   }
 }
 
-Task<> GarbageCollector::patch(const object::Object& object, json::Value patch) {
+Task<ObjectPtr> GarbageCollector::patch(const object::Object& object, json::Value patch) {
   try {
     const Key key = object.key();
-    context_.informers.learn(
-        co_await context_.client.patch(key, api::PatchType::Merge, std::move(patch), context_.write_options()));
+    ObjectPtr patched =
+        co_await context_.client.patch(key, api::PatchType::Merge, std::move(patch), context_.write_options());
+    context_.informers.learn(patched);
+    co_return patched;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NotFound) throw;
   }
+  co_return nullptr;
 }
 
 }  // namespace gantry::runtime

@@ -28,7 +28,8 @@ class GarbageCollector {
   Task<> orphan_dependents(const object::Object& owner);
   Task<OwnerState> state_of(const Key& dependent, const object::Meta::Owner& owner);
   Task<> remove(const object::Object& object, std::string propagation);
-  Task<> patch(const object::Object& object, json::Value patch);
+  // What it has become; null: it is gone.
+  Task<ObjectPtr> patch(const object::Object& object, json::Value patch);
 
   const Context& context_;
   Sweeper sweeper_;

@@ -51,6 +51,11 @@ json::Value without_owners(const object::Object& object, const std::vector<std::
   return json::Object{{"metadata", std::move(metadata)}};
 }
 
+json::Value with_retain() {
+  return json::Object{
+      {"metadata", json::Object{{"annotations", json::Object{{"gantry.dev/deletion-policy", "Retain"}}}}}};
+}
+
 json::Value without_finalizer(const object::Object& object, std::string_view finalizer) {
   json::Array left;
   for (const auto& name : object.meta().finalizers) {

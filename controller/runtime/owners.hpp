@@ -31,6 +31,8 @@ Verdict judge_dependent(const object::Meta& meta, const std::vector<OwnerState>&
 
 // The object's ownerReferences without those uids, as a merge patch guarded by its revision.
 json::Value without_owners(const object::Object& object, const std::vector<std::string>& uids);
+// What leaves its real thing behind when it goes.
+json::Value with_retain();
 json::Value without_finalizer(const object::Object& object, std::string_view finalizer);
 
 }  // namespace gantry::runtime

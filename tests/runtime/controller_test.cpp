@@ -135,6 +135,33 @@ TEST(Controller, RetainLetsTheObjectGoAndKeepsTheRealThing) {
   EXPECT_THAT(world.cloud.names(), ElementsAre("web/0=3", "web/1=3"));
 }
 
+// Said and deleted in one breath: what it owns goes after it, and must not take its real things along.
+TEST(Controller, RetainHoldsForWhatAnObjectOwnsHoweverItIsDeleted) {
+  for (const std::string propagation : {"Background", "Foreground"}) {
+    World world;
+    world.apply(kWeb);
+    world.settle();
+    json::Value owned = json::parse(R"({"apiVersion":"test.gantry.dev/v1","kind":"Gadget","metadata":{"name":"child"},
+                                        "spec":{"size":1}})");
+    json::Value owner = world.find("Gadget/web")->decode();
+    owned["apiVersion"] = *owner.find("apiVersion");
+    owned["metadata"]["ownerReferences"] = json::Array{json::Object{{"apiVersion", *owner.find("apiVersion")},
+                                                                    {"kind", "Gadget"},
+                                                                    {"name", "web"},
+                                                                    {"blockOwnerDeletion", true},
+                                                                    {"uid", world.find("Gadget/web")->meta().uid}}};
+    world.apply_object(owned);
+    world.settle();
+    const auto before = world.cloud.names();
+    world.patch("Gadget/web", R"({"metadata":{"annotations":{"gantry.dev/deletion-policy":"Retain"}}})");
+    world.remove("Gadget/web", propagation);
+    world.settle();
+    EXPECT_FALSE(world.find("Gadget/web")) << propagation;
+    EXPECT_FALSE(world.find("Gadget/child")) << propagation;
+    EXPECT_EQ(world.cloud.names(), before) << propagation;
+  }
+}
+
 TEST(Controller, AnswersARequestToReconcileNow) {
   World world;
   world.apply(kWeb);
