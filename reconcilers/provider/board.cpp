@@ -7,8 +7,12 @@
 namespace gantry::reconcilers::provider {
 namespace {
 
+// A builder is gone before what waits for its image begins, so for others only the image counts: what are there at once
+// all the same is held against the limit before each is made.
+enum class Part { Whole, Lasting };
+
 // Of all that it asks for.
-Usage cost_of(const Posted& posted, const Claim& wish) {
+Usage cost_of(const Posted& posted, const Claim& wish, Part part = Part::Whole) {
   static const providers::Catalogue kUnknown;
   const providers::Catalogue& catalogue = posted.catalogue ? *posted.catalogue : kUnknown;
   const bool build = wish.kind == Claim::Kind::Build;
@@ -20,6 +24,8 @@ Usage cost_of(const Posted& posted, const Claim& wish) {
     const auto place = std::ranges::find(size->places, wish.region, &providers::SizeOffer::Place::region);
     if (place != size->places.end()) monthly = place->monthly;
   }
+  if (build && part == Part::Lasting)
+    return size ? usage_of_image(size->disk_bytes, catalogue.image_gib_month) : Usage{};
   if (build) return usage_of_build(size, monthly, catalogue);
   Usage usage;
   const Usage one = usage_of(size, monthly, catalogue.address_month);
@@ -153,7 +159,8 @@ std::optional<std::string> refuses(const Posted& posted, const crds::ProviderLim
   }
   Usage coming;
   const auto count = [&](const Claim& one) {
-    if (const Claim rest = to_come(one, posted, servers_of); rest.servers > 0) coming.add(cost_of(posted, rest));
+    if (const Claim rest = to_come(one, posted, servers_of); rest.servers > 0)
+      coming.add(cost_of(posted, rest, Part::Lasting));
   };
   if (before) count(*before);
   for (const auto& other : declared) {
