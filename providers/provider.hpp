@@ -94,7 +94,8 @@ struct CloudServer {
   std::optional<std::int64_t> memory_bytes;
   std::optional<std::int64_t> disk_bytes;
   std::optional<Money> monthly;                    // its price now, before tax, off or on
-  std::optional<std::int64_t> traffic_out_bytes;   // this month
+  std::optional<std::int64_t> traffic_out_bytes;   // this month; absent: not told, or not yet
+  Duration traffic_unseen{};                       // of this month, what those bytes tell nothing of
   std::optional<std::int64_t> traffic_free_bytes;  // included in the price, a month
   WallTime created{};
 };

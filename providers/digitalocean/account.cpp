@@ -4,6 +4,7 @@
 #include "providers/digitalocean/firewalls.hpp"
 #include "providers/digitalocean/images.hpp"
 #include "providers/digitalocean/servers.hpp"
+#include "providers/digitalocean/traffic.hpp"
 
 namespace gantry::providers::digitalocean {
 namespace {
@@ -39,7 +40,7 @@ std::string_view word_of(Provider::Power power) {
 class DigitalOcean final : public Provider {
  public:
   DigitalOcean(const ProviderParts& parts, const ProviderSettings& settings)
-      : api_(parts, settings), servers_(api_), images_(api_), firewalls_(api_) {}
+      : api_(parts, settings), servers_(api_), images_(api_), firewalls_(api_), traffic_(api_) {}
 
   const Capabilities& capabilities() const override { return kCapabilities; }
 
@@ -65,6 +66,7 @@ class DigitalOcean final : public Provider {
     inventory.servers = co_await servers_.list(&inventory.calls);
     inventory.images = co_await images_.list(&inventory.calls);
     inventory.firewalls = co_await firewalls_.list(&inventory.calls);
+    co_await traffic_.fill(&inventory);  // last: how many calls it may take depends on those before
     co_return inventory;
   }
 
@@ -122,6 +124,7 @@ class DigitalOcean final : public Provider {
   Servers servers_;
   Images images_;
   Firewalls firewalls_;
+  Traffic traffic_;
 };
 
 }  // namespace

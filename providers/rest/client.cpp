@@ -103,7 +103,7 @@ Task<json::Value> Client::ask(Ask ask) {
     try {
       co_return co_await once(ask);
     } catch (const Error& error) {  // tidy: what changes nothing is tried again, everything else goes on
-      if (ask.method != "GET" || tries == kTries || !worth_another_try(error)) throw;
+      if (ask.method != "GET" || !ask.again || tries == kTries || !worth_another_try(error)) throw;
       failure = error;
     }
     co_await sleep_for(parts_.reactor, pause + std::chrono::milliseconds(parts_.random.below(250)));

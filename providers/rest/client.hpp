@@ -47,6 +47,7 @@ struct Ask {
   json::Value body;       // null: none
   std::string about;      // the id or mark it is about, for the record
   Duration timeout = std::chrono::seconds(30);
+  bool again = true;  // false: not asked again by itself, though it changes nothing
 };
 
 class Client {

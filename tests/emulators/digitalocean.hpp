@@ -25,6 +25,8 @@ class DigitalOcean final : public Emulator {
     std::vector<std::string> ssh_keys;
     std::string user_data;
     bool monitoring = false;
+    // What it sends to the outside, in Mbit/s, from that time on; absent: the agent in it is silent. 0 before.
+    std::map<WallTime, std::optional<double>> sends;
     std::string address;
     std::string created_at;
     Instant visible{};
@@ -100,6 +102,7 @@ class DigitalOcean final : public Emulator {
   Answer act_on_image(const Call& call);
   Answer tag_resources(const Call& call, bool add);
   Answer put_firewall(const Call& call, Firewall* existing);
+  Answer bandwidth(const Call& call) const;
 
   bool visible(const Droplet& droplet) const { return droplet.visible <= now(); }
   Droplet* find_droplet(const Call& call);

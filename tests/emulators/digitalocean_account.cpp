@@ -136,8 +136,38 @@ void DigitalOcean::route_rest() {
                                {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}},
                   {}};
   };
-  on("GET /v2/monitoring/metrics/droplet/bandwidth", figures);
+  on("GET /v2/monitoring/metrics/droplet/bandwidth", [this](const Call& call) { return bandwidth(call); });
   on("GET /v2/monitoring/metrics/droplet/cpu", figures);
+}
+
+// A sample every two minutes, of what was sent since the one before, as the examples of the description have them.
+Answer DigitalOcean::bandwidth(const Call& call) const {
+  constexpr std::int64_t kStep = 120;
+  const auto at_second = [](std::int64_t second) { return WallTime(std::chrono::seconds(second)); };
+  const auto found = droplets.find(std::stoll(*call.find("host_id")));
+  json::Array values;
+  if (found != droplets.end() && found->second.monitoring) {
+    const bool counts = *call.find("interface") == "public" && *call.find("direction") == "outbound";
+    const WallTime from = std::max(at_second(std::stoll(*call.find("start"))), parse_time(found->second.created_at));
+    const WallTime to = std::min(at_second(std::stoll(*call.find("end"))), wall());
+    const auto& sends = found->second.sends;
+    const std::int64_t first = std::chrono::ceil<std::chrono::seconds>(from.time_since_epoch()).count();
+    for (std::int64_t second = (first + kStep - 1) / kStep * kStep; at_second(second) <= to; second += kStep) {
+      const auto change = sends.lower_bound(at_second(second));
+      const std::optional<double> rate = change == sends.begin() ? 0 : std::prev(change)->second;
+      if (rate) values.push_back(json::Array{second, std::to_string(counts ? *rate : 0.0)});
+    }
+  }
+  json::Array series;
+  if (!values.empty())
+    series.push_back(json::Object{{"metric", json::Object{{"host_id", *call.find("host_id")},
+                                                          {"interface", *call.find("interface")},
+                                                          {"direction", *call.find("direction")}}},
+                                  {"values", std::move(values)}});
+  return {200,
+          json::Object{{"status", "success"},
+                       {"data", json::Object{{"resultType", "matrix"}, {"result", std::move(series)}}}},
+          {}};
 }
 
 Answer DigitalOcean::tag_resources(const Call& call, bool add) {
