@@ -36,6 +36,7 @@ void tell_traffic(const std::string& provider, const Traffic& traffic, json::Val
   usage["egressPerMonth"] = gib(traffic.used);
   usage["egressProjected"] = gib(traffic.projected);
   if (traffic.included > 0) usage["egressIncluded"] = gib(traffic.included);
+  if (traffic.untold > 0) usage["egressUntold"] = traffic.untold;
   const auto gauge = [&](const char* name, const char* help, std::int64_t bytes) {
     metrics::gauge(name, help, {{"provider", provider}}).set(static_cast<double>(bytes));
   };
@@ -54,7 +55,18 @@ json::Value rate_status(const providers::RateLimit& rate) {
   return status;
 }
 
+// 2026-11
+std::string month_name(WallTime now) { return format_time(now).substr(0, 7); }
+
 }  // namespace
+
+// The month in which somebody was last told that the limit of traffic is near: as the status says, so that a restart
+// is no news, or as it is about to say.
+std::string ProviderReconciler::warned(const runtime::Subject& subject) const {
+  if (const auto known = warned_.find(subject.meta().uid); known != warned_.end()) return known->second;
+  const json::Value* said = subject.json.at({"status", "usage", "egressWarned"});
+  return said && said->is_string() ? said->as_string() : "";
+}
 
 Task<runtime::SeenPtr> ProviderReconciler::observe(const runtime::Subject& subject) {
   auto seen = std::make_shared<ProviderSeen>();
@@ -117,12 +129,21 @@ runtime::Plan ProviderReconciler::plan(const runtime::Subject& subject, const ru
     plan.blocked_reason = traits(seen.failure->code()).reason;
     plan.blocked_message = seen.failure->message();
     plan.look_again = std::max<Duration>(kAfterFailure, seen.failure->retry_after.value_or(std::chrono::seconds(0)));
+    return plan;
   }
+  const WallTime now = reactor_.clock().wall();
+  const auto traffic = traffic_of(seen.sweep->inventory, now);
+  const auto warning = traffic ? traffic_warning(*traffic, seen.ref.spec.limits) : std::nullopt;
+  if (warning && warned(subject) != month_name(now))
+    plan.actions.push_back(
+        {.verb = runtime::Action::Verb::Run, .type = "warning", .target = "egressPerMonth", .reason = *warning});
   return plan;
 }
 
-Task<> ProviderReconciler::act(const runtime::Subject&, const runtime::Seen&, const runtime::Action&, runtime::Notes&) {
-  throw Error(ErrorCode::Internal, "there is nothing to act on for a Provider");
+Task<> ProviderReconciler::act(const runtime::Subject& subject, const runtime::Seen&, const runtime::Action& action,
+                               runtime::Notes& notes) {
+  notes.note({true, "TrafficLimitNear", action.reason});
+  warned_[subject.meta().uid] = month_name(reactor_.clock().wall());
   co_return;
 }
 
@@ -148,7 +169,10 @@ runtime::Report ProviderReconciler::report(const runtime::Subject& subject, cons
   if (seen.rate) report.status["rateLimit"] = rate_status(*seen.rate);
   const Usage usage = seen.ref.account->usage();
   report.status["usage"] = usage_status(usage);
-  const auto traffic = traffic_of(seen.sweep->inventory, reactor_.clock().wall());
+  const WallTime now = reactor_.clock().wall();
+  const auto traffic = traffic_of(seen.sweep->inventory, now);
+  if (const std::string month = warned(subject); month == month_name(now))
+    report.status["usage"]["egressWarned"] = month;
   if (traffic) tell_traffic(subject.key().ns + "/" + subject.key().name, *traffic, report.status["usage"]);
   if (!seen.facts.problem.empty()) {
     report.conditions = {{"Ready", "False", "AccountUnusable", seen.facts.problem}};
@@ -166,6 +190,7 @@ runtime::Report ProviderReconciler::report(const runtime::Subject& subject, cons
 }
 
 void ProviderReconciler::forget(const std::string& uid) {
+  warned_.erase(uid);
   if (const auto known = keys_.find(uid); known != keys_.end()) {
     accounts_.forget(known->second.ns, known->second.name);
     if (board_) board_->post(known->second.ns + "/" + known->second.name, nullptr);

@@ -1,5 +1,5 @@
 // Keeps an account under the eye of its Provider: signs in, lists what is there when nobody else has lately, and says
-// how much of it is used. Makes and removes nothing.
+// how much of it is used, with a warning before a month's traffic is used up. Makes and removes nothing.
 #pragma once
 
 #include "controller/runtime/reconciler.hpp"
@@ -28,11 +28,13 @@ class ProviderReconciler final : public runtime::Reconciler {
  private:
   Task<> look(AccountPtr account, ProviderSeen& seen);
   Task<> post(std::string name, AccountPtr account, SweepPtr sweep);
+  std::string warned(const runtime::Subject& subject) const;
 
   Reactor& reactor_;
   Accounts& accounts_;
   Board* board_;
-  std::map<std::string, object::Key> keys_;  // by uid
+  std::map<std::string, object::Key> keys_;    // by uid
+  std::map<std::string, std::string> warned_;  // of traffic, in which month; by uid
 };
 
 }  // namespace gantry::reconcilers::provider
