@@ -195,9 +195,10 @@ void Schemas::judge_combinations(const Value& schema, const Value& value, const 
     if (inner.faults.empty()) result.faults.push_back(path + ": is what it must not be");
   }
   // A mapping names the one schema that counts: the alternatives beside it may hold their common base, which allows
-  // all.
+  // all. (That base may have the mapping too, without alternatives: there it tells nothing new.)
   const Value* mapping = schema.at({"discriminator", "mapping"});
-  if (mapping && value.is_object()) {
+  const bool has_alternatives = schema.find("oneOf") || schema.find("anyOf");
+  if (mapping && has_alternatives && value.is_object()) {
     const std::string property = schema.find("discriminator")->string_or("propertyName");
     const std::string key = value.string_or(property);
     const Value* target = mapping->find(key);
