@@ -63,6 +63,8 @@ struct ServerSpec {
   std::optional<NameRef> snapshot_ref;
   std::vector<std::string> ssh_keys;
   std::optional<Firewall> firewall;
+  std::string network;           // name or id of one that is there; empty: what the provider does by itself
+  std::string reserved_address;  // of the account; empty: none
   std::string user_data;
   ServerAgent agent;
   int drain_seconds = 300;
@@ -80,6 +82,8 @@ void fields(Visitor& visit, ServerSpec& spec) {
   visit("snapshotRef", spec.snapshot_ref);
   visit("sshKeys", spec.ssh_keys);
   visit("firewall", spec.firewall);
+  visit("network", spec.network);
+  visit("reservedAddress", spec.reserved_address);
   visit("userData", spec.user_data);
   visit("agent", spec.agent);
   visit("drainSeconds", spec.drain_seconds);

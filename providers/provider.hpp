@@ -10,6 +10,8 @@
 // - Long work is started and comes back at once with an Operation. A call waits for an answer, never for the work. The
 //   caller looks at the thing itself to see how far it is, and polls the operation only for why it came to nothing.
 //   Starting what runs or is done already is fine, or Error(Conflict).
+// - What an order names and the account must have already (a key, a network) is looked up before anything is made;
+//   Error(Invalid) names the field and says what there is.
 // - Removing what is gone is fine; doing anything else to it is Error(NotFound).
 // - A limit of calls is obeyed from the vendor's own headers, before they are spent.
 //
@@ -90,6 +92,7 @@ struct CloudServer {
   std::string image;     // name of a public image; id of one that was made
   std::string image_id;  // always the id, as CloudImage and ImageOffer have it; empty: not told
   std::vector<CloudAddress> addresses;
+  std::vector<std::string> networks;  // ids of those it is in
   std::optional<std::int64_t> cpu_millis;
   std::optional<std::int64_t> memory_bytes;
   std::optional<std::int64_t> disk_bytes;
@@ -123,6 +126,16 @@ struct CloudFirewall {
   std::vector<FirewallRule> rules;  // sorted
   bool applied = true;              // to every server with the mark; false: put_firewall() mends it
   bool settled = true;              // false: the latest rules are still on their way to some server
+};
+
+// An address that is the account's, whichever server it leads to, and outlives them all. Nobody here orders or returns
+// one.
+struct ReservedAddress {
+  std::string id;       // what assign_address() takes
+  std::string address;  // as people write it
+  std::string region;   // where the server must be; empty: the vendor decides when it is assigned
+  std::string server;   // id of the one that it leads to; empty: none
+  bool busy = false;    // it is on its way to another
 };
 
 // The account whole, of one moment as far as the vendor allows.
@@ -187,6 +200,8 @@ struct Capabilities {
   bool image_regions = false;     // an image must be copied to be there; false: it is everywhere
   bool image_of_running = false;  // an image may be taken of a server that is not off
   bool firewall = false;
+  bool networks = false;            // a server may be made in a private network that is there: ServerOrder::network
+  bool reserved_addresses = false;  // reserved_addresses() and assign_address()
   bool resize = false;
   bool resize_needs_off = true;
   bool rebuild = false;   // another image on the same server, its addresses kept
@@ -231,8 +246,9 @@ struct ServerOrder {
   std::string name;   // letters, digits, dashes
   std::string size;
   std::string region;
-  std::string image;                          // name of an ImageOffer, or id of a CloudImage
-  bool own_image = false;                     // `image` is the id of a CloudImage
+  std::string image;       // name of an ImageOffer, or id of a CloudImage
+  bool own_image = false;  // `image` is the id of a CloudImage
+  std::string network;     // name or id of a private network that is there; empty: what the vendor does by itself
   std::vector<std::string> ssh_keys;          // the vendor's names of them; public keys travel in the user data
   Secret user_data;                           // it may hold the agent's key
   std::map<std::string, std::string> labels;  // for people; as "key:value" where a vendor has tags alone
@@ -304,6 +320,17 @@ class Provider {
   virtual Task<> put_firewall(Mark mark, std::string name, std::vector<FirewallRule> rules) = 0;
   // Once no server has the mark any more; Error(Conflict) before.
   virtual Task<> remove_firewall(std::string id) = 0;
+
+  // All that the account has. Apart from observe(), since few accounts need them looked at.
+  virtual Task<std::vector<ReservedAddress>> reserved_addresses() {
+    throw Error(ErrorCode::Invalid, "this provider has no reserved addresses");
+  }
+  // From now on it leads to that server and to no other; reserved_addresses() shows when it does.
+  virtual Task<> assign_address(std::string id, std::string server) {
+    (void)id;
+    (void)server;
+    throw Error(ErrorCode::Invalid, "this provider has no reserved addresses");
+  }
 
   virtual Task<Operation> create_image(ImageOrder order) = 0;
   virtual Task<Operation> copy_image(std::string id, std::string region) = 0;

@@ -1,4 +1,5 @@
 // The account whole: what providers/provider.hpp promises, put together from its parts.
+#include "providers/digitalocean/addresses.hpp"
 #include "providers/digitalocean/catalogue.hpp"
 #include "providers/digitalocean/digitalocean.hpp"
 #include "providers/digitalocean/firewalls.hpp"
@@ -13,6 +14,8 @@ constexpr Capabilities kCapabilities{.snapshots = true,
                                      .image_regions = true,
                                      .image_of_running = true,
                                      .firewall = true,
+                                     .networks = true,
+                                     .reserved_addresses = true,
                                      .resize = true,
                                      .resize_needs_off = true,
                                      .rebuild = true,
@@ -107,6 +110,11 @@ class DigitalOcean final : public Provider {
     if (mark && !(co_await servers_.of(*mark)).empty())
       throw Error(ErrorCode::Conflict, "digitalocean: firewall " + id + " still protects a server");
     co_await firewalls_.remove(id);
+  }
+
+  Task<std::vector<ReservedAddress>> reserved_addresses() override { return list_addresses(api_); }
+  Task<> assign_address(std::string id, std::string server) override {
+    return digitalocean::assign_address(api_, std::move(id), std::move(server));
   }
 
   Task<Operation> create_image(ImageOrder order) override {

@@ -1,7 +1,5 @@
 #include "providers/digitalocean/api.hpp"
 
-#include <charconv>
-
 #include "controller/base/percent.hpp"
 
 namespace gantry::providers::digitalocean {
@@ -90,11 +88,7 @@ std::optional<Mark> mark_of_tags(const json::Value* tags) {
 
 json::Value image_word(const ServerOrder& order) {
   if (!order.own_image) return order.image;
-  std::int64_t id = 0;
-  const char* end = order.image.data() + order.image.size();
-  if (order.image.empty() || std::from_chars(order.image.data(), end, id).ptr != end)
-    throw Error(ErrorCode::Invalid, "\"" + order.image + "\" is no image's id at DigitalOcean");
-  return id;
+  return rest::number_of(order.image, "an image's id at DigitalOcean");
 }
 
 std::string image_name(const ImageOrder& order) {

@@ -52,6 +52,7 @@ CloudServer read_server(const json::Value& droplet) {
     server.image = slug.empty() ? server.image_id : slug;
   }
   server.addresses = addresses_of(droplet);
+  if (std::string vpc = droplet.string_or("vpc_uuid"); !vpc.empty()) server.networks.push_back(std::move(vpc));
   server.cpu_millis = droplet.int_or("vcpus", 0) * 1000;
   server.memory_bytes = droplet.int_or("memory", 0) * kMiB;
   server.disk_bytes = droplet.int_or("disk", 0) * kGiB;
@@ -98,7 +99,8 @@ Servers::Servers(Api& api)
       known_(api.client.reactor(), kGather,
              [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }),
       actions_(api.client.reactor(), kGather,
-               [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }) {}
+               [this](std::vector<std::string> ids) { return fetch_actions(std::move(ids)); }),
+      networks_(api, "/v2/vpcs", "vpcs") {}
 
 Task<std::vector<CloudServer>> Servers::list(int* calls) {
   const json::Array droplets = co_await api_.list("/v2/droplets", "droplets", "id", calls);
@@ -203,6 +205,15 @@ Task<std::vector<std::int64_t>> Servers::key_ids(std::vector<std::string> names)
   co_return ids;
 }
 
+// A VPC is of one region.
+Task<std::string> Servers::vpc_id(const ServerOrder& order) {
+  const json::Value vpc = co_await networks_.find(order.network);
+  if (const std::string region = vpc.string_or("region"); region != order.region)
+    throw Error(ErrorCode::Invalid, "spec.network: \"" + order.network + "\" is in " + region +
+                                        ", and the server is to be in " + order.region);
+  co_return rest::id_of(vpc);
+}
+
 Task<Operation> Servers::create(ServerOrder order) {
   json::Array keys;
   for (const std::int64_t id : co_await key_ids(order.ssh_keys)) keys.emplace_back(id);
@@ -215,6 +226,7 @@ Task<Operation> Servers::create(ServerOrder order) {
   json::Object body{
       {"name", order.name},          {"region", order.region},  {"size", order.size}, {"image", image_word(order)},
       {"ssh_keys", std::move(keys)}, {"tags", std::move(tags)}, {"monitoring", true}, {"ipv6", true}};
+  if (!order.network.empty()) body.set("vpc_uuid", co_await vpc_id(order));
   if (!order.user_data.empty()) body.set("user_data", order.user_data.reveal());
   const json::Value answer =
       co_await api_.send("POST", "/v2/droplets", "/v2/droplets", std::move(body), order.mark.uid);

@@ -8,6 +8,7 @@
 
 #include "providers/digitalocean/api.hpp"
 #include "providers/rest/gather.hpp"
+#include "providers/rest/networks.hpp"
 
 namespace gantry::providers::digitalocean {
 
@@ -34,12 +35,14 @@ class Servers {
   Task<Known::Found> fetch_known(std::vector<std::string> ids);
   Task<Actions::Found> fetch_actions(std::vector<std::string> ids);
   Task<std::vector<std::int64_t>> key_ids(std::vector<std::string> names);
+  Task<std::string> vpc_id(const ServerOrder& order);
   bool listing_is_cheaper(std::size_t lookups) const { return lookups > pages_; }
 
   Api& api_;
   Marked marked_;
   Known known_;
   Actions actions_;
+  rest::Networks networks_;
   std::size_t pages_ = 1;  // of the last listing
   std::map<std::string, std::int64_t> keys_;
   std::optional<Instant> keys_read_;

@@ -1,4 +1,5 @@
 // The project whole: what providers/provider.hpp promises, put together from its parts.
+#include "providers/hetzner/addresses.hpp"
 #include "providers/hetzner/catalogue.hpp"
 #include "providers/hetzner/firewalls.hpp"
 #include "providers/hetzner/hetzner.hpp"
@@ -12,6 +13,8 @@ constexpr Capabilities kCapabilities{.snapshots = true,
                                      .image_regions = false,
                                      .image_of_running = true,
                                      .firewall = true,
+                                     .networks = true,
+                                     .reserved_addresses = true,
                                      .resize = true,
                                      .resize_needs_off = true,
                                      .rebuild = true,
@@ -97,6 +100,11 @@ class Hetzner final : public Provider {
     if (const auto mark = mark_of(firewall); mark && !(co_await servers_.of(*mark)).empty())
       throw Error(ErrorCode::Conflict, "hetzner: firewall " + id + " still protects a server");
     co_await firewalls_.remove(id);
+  }
+
+  Task<std::vector<ReservedAddress>> reserved_addresses() override { return list_addresses(api_); }
+  Task<> assign_address(std::string id, std::string server) override {
+    return hetzner::assign_address(api_, std::move(id), std::move(server));
   }
 
   Task<Operation> create_image(ImageOrder order) override { return images_.create(std::move(order)); }

@@ -15,6 +15,7 @@ std::optional<ErrorCode> meaning_of(std::string_view code) {
   static const std::map<std::string_view, ErrorCode> meanings{
       {"conflict", ErrorCode::Conflict},
       {"deprecated_api_endpoint", ErrorCode::Internal},
+      {"floating_ip_assigned", ErrorCode::Conflict},
       {"invalid_input", ErrorCode::Invalid},
       {"locked", ErrorCode::Conflict},
       {"maintenance", ErrorCode::Unavailable},

@@ -66,6 +66,9 @@ CloudServer read_server(const json::Value& said) {
     server.image = name.empty() ? server.image_id : name;
   }
   server.addresses = addresses_of(said);
+  if (const json::Value* nets = said.find("private_net"); nets && nets->is_array()) {
+    for (const auto& net : nets->as_array()) server.networks.push_back(rest::id_of(net, "network"));
+  }
   server.traffic_out_bytes = count_of(said, "outgoing_traffic");
   server.traffic_free_bytes = count_of(said, "included_traffic");
   server.created = rest::time_of(said, "created");
@@ -82,7 +85,8 @@ Servers::Servers(Api& api)
           api.client.reactor(), kGather,
           [this](std::vector<std::pair<std::string, std::string>> marks) { return fetch_marked(std::move(marks)); }),
       known_(api.client.reactor(), kGather,
-             [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }) {}
+             [this](std::vector<std::string> ids) { return fetch_known(std::move(ids)); }),
+      networks_(api, "/networks", "networks") {}
 
 Task<std::vector<CloudServer>> Servers::list(int* calls) {
   const json::Array said = co_await api_.list("/servers", "servers", "id", calls);
@@ -138,6 +142,10 @@ Task<Operation> Servers::create(ServerOrder order) {
   json::Object body{{"name", order.name},   {"server_type", order.size},   {"location", order.region},
                     {"image", order.image}, {"labels", std::move(labels)}, {"start_after_create", true}};
   if (!keys.empty()) body.set("ssh_keys", std::move(keys));
+  if (!order.network.empty()) {
+    const json::Value network = co_await networks_.find(order.network);
+    body.set("networks", json::Array{network.int_or("id", 0)});
+  }
   if (!order.user_data.empty()) body.set("user_data", order.user_data.reveal());
   std::string taken;
   try {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "providers/hetzner/api.hpp"
+#include "providers/rest/networks.hpp"
 
 namespace gantry::providers::hetzner {
 
@@ -31,6 +32,7 @@ class Servers {
   Api& api_;
   Marked marked_;
   Known known_;
+  rest::Networks networks_;
   std::size_t pages_ = 1;  // of the last listing
 };
 

@@ -1,5 +1,6 @@
 #include "providers/rest/reading.hpp"
 
+#include <charconv>
 #include <set>
 
 #include "providers/money.hpp"
@@ -30,6 +31,14 @@ std::string id_of(const json::Value& thing, std::string_view key) {
   if (id && id->is_int()) return std::to_string(id->as_int());
   if (id && id->is_string() && !id->as_string().empty()) return id->as_string();
   throw incomplete("an " + std::string(key));
+}
+
+std::int64_t number_of(const std::string& id, std::string_view what) {
+  std::int64_t number = 0;
+  const char* end = id.data() + id.size();
+  if (id.empty() || std::from_chars(id.data(), end, number).ptr != end)
+    throw Error(ErrorCode::Invalid, "\"" + id + "\" is not " + std::string(what));
+  return number;
 }
 
 std::vector<std::string> texts(const json::Value* list) {

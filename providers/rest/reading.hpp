@@ -19,6 +19,8 @@ const json::Array& rows(const json::Value& body, std::string_view name);
 const json::Value& part(const json::Value& body, std::string_view name);
 // A number or a text, as text: 4711.
 std::string id_of(const json::Value& thing, std::string_view key = "id");
+// An id as the number that a body wants. Throws Error(Invalid): it is not `what`.
+std::int64_t number_of(const std::string& id, std::string_view what);
 std::vector<std::string> texts(const json::Value* list);
 double number_or(const json::Value& thing, std::string_view key, double otherwise);
 // The epoch when absent or unreadable.

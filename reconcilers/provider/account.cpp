@@ -17,7 +17,8 @@ constexpr std::size_t kLandmarks = 20;
 constexpr Duration kFactsFresh = std::chrono::hours(1);
 
 // All that a reconciler could act on, of everything that carries an owner's mark.
-std::map<std::string, std::string> faces(const providers::Inventory& inventory) {
+std::map<std::string, std::string> faces(const Sweep& sweep) {
+  const providers::Inventory& inventory = sweep.inventory;
   std::map<std::string, std::string> all;
   for (const auto& server : inventory.servers) {
     if (!server.mark) continue;
@@ -25,6 +26,9 @@ std::map<std::string, std::string> faces(const providers::Inventory& inventory) 
     face +=
         server.id + " " + server.state_text + " " + server.size + " " + server.region + (server.busy ? " busy" : "");
     for (const auto& address : server.addresses) face += " " + address.address;
+    for (const auto& address : sweep.addresses.value_or(std::vector<providers::ReservedAddress>{})) {
+      if (address.server == server.id) face += " reserved " + address.address;
+    }
     face += ";";
   }
   for (const auto& image : inventory.images) {
@@ -54,7 +58,10 @@ Account::Account(Reactor& reactor, std::string name, std::unique_ptr<providers::
 
 Task<SweepPtr> Account::sweep(Instant since) {
   for (;;) {
-    if (last_ && last_->began >= since) co_return last_;
+    // What somebody has just begun to follow is looked at, however fresh the rest is.
+    const bool lacks_addresses =
+        last_ && !address_followers_.expired() && !last_->addresses && !last_->addresses_problem;
+    if (last_ && last_->began >= since && !lacks_addresses) co_return last_;
     const Instant now = reactor_.now();
     // Whoever comes while the account does not answer is told at once, and does not make it worse.
     if (failure_ && (failure_->began >= since || now < failure_->until)) throw failure_->error;
@@ -79,6 +86,13 @@ Task<> Account::run_sweep() {
   } catch (const Error& error) {  // tidy: handed to every attempt that waits for this sweep
     failure = error;
   }
+  if (!failure && !address_followers_.expired()) {
+    try {
+      fresh->addresses = co_await provider_->reserved_addresses();
+    } catch (const Error& error) {  // tidy: told to those who follow them; the others do not depend on it
+      fresh->addresses_problem = error;
+    }
+  }
   if (!failure) {
     if (auto why = doubt(fresh->inventory); why && ++doubts_ < options_.doubts_max) {
       kLog.warn("a listing is not believed", {{"account", name_}, {"why", *why}});
@@ -100,7 +114,7 @@ Task<> Account::run_sweep() {
 void Account::believe(SweepPtr fresh) {
   failure_.reset();
   doubts_ = 0;
-  const auto before = last_ ? faces(last_->inventory) : std::map<std::string, std::string>();
+  const auto before = last_ ? faces(*last_) : std::map<std::string, std::string>();
   const bool first = !last_;
   last_ = std::move(fresh);
   const auto& servers = last_->inventory.servers;
@@ -111,7 +125,7 @@ void Account::believe(SweepPtr fresh) {
     return std::ranges::none_of(servers, [&](const auto& server) { return server.id == id; });
   });
   if (first) return;
-  const auto after = faces(last_->inventory);
+  const auto after = faces(*last_);
   std::set<std::string> changed;
   for (const auto& [uid, face] : after) {
     const auto was = before.find(uid);
@@ -140,6 +154,19 @@ std::optional<std::string> Account::doubt(const providers::Inventory& fresh) con
          " servers are missing at once that nobody here has removed; a listing like that is not believed before it was "
          "seen " +
          std::to_string(options_.doubts_max) + " times";
+}
+
+std::shared_ptr<const void> Account::follow_addresses() {
+  std::shared_ptr<const void> follower = address_followers_.lock();
+  if (!follower) address_followers_ = follower = std::make_shared<const int>(0);
+  return follower;
+}
+
+bool Account::claim_address(const std::string& id, const std::string& uid, Instant seen) {
+  Claim& claim = claims_[id];
+  if (!claim.uid.empty() && claim.uid != uid && claim.at >= seen) return false;
+  claim = {uid, reactor_.now()};
+  return true;
 }
 
 Task<providers::Account> Account::facts(Duration age) {

@@ -21,6 +21,9 @@ namespace gantry::reconcilers::provider {
 
 struct Sweep {
   providers::Inventory inventory;
+  // Absent: nobody follows them, or they could not be listed, and why.
+  std::optional<std::vector<providers::ReservedAddress>> addresses;
+  std::optional<Error> addresses_problem;
   Instant began{};
 };
 using SweepPtr = std::shared_ptr<const Sweep>;
@@ -49,6 +52,10 @@ class Account {
   // The newest sweep, which began at `since` or later: one that is known, one under way, or a new one. Throws Error.
   Task<SweepPtr> sweep(Instant since);
   SweepPtr last() const { return last_; }  // null before the first
+  // For as long as somebody holds it, sweeps that begin list the account's reserved addresses too.
+  std::shared_ptr<const void> follow_addresses();
+  // One owner at a time: false when another has acted on that address since `seen`, which was the look it is wanted by.
+  bool claim_address(const std::string& id, const std::string& uid, Instant seen);
   // What the account says of itself, no older than that.
   Task<providers::Account> facts(Duration age);
   // What tells it from another account where the vendor tells no id: a few of the things that have been there longest.
@@ -102,6 +109,12 @@ class Account {
   Instant facts_at_{};
   CataloguePtr catalogue_;
   Instant catalogue_at_{};
+  std::weak_ptr<const void> address_followers_;
+  struct Claim {
+    std::string uid;
+    Instant at{};
+  };
+  std::map<std::string, Claim> claims_;    // by id of the reserved address
   std::map<std::string, Usage> reserved_;  // by owner's uid
   std::deque<Instant> removals_;
   std::set<std::string> removed_;  // ids that we have removed, and that are not to be missed

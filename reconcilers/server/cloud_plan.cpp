@@ -1,6 +1,9 @@
 #include "reconcilers/server/cloud_plan.hpp"
 
+#include <algorithm>
+
 #include "providers/money.hpp"
+#include "reconcilers/server/reserved_address.hpp"
 
 namespace gantry::reconcilers::server {
 namespace {
@@ -20,6 +23,7 @@ void step(Plan& plan, Verb verb, std::string type, std::string target, std::stri
 
 json::Value wish_of(const CloudView& view) {
   json::Object wish{{"size", view.spec.size}, {"region", view.region}, {"image", view.wanted_from}};
+  if (!view.spec.network.empty()) wish.set("network", view.spec.network);
   if (view.offer.monthly) wish.set("monthly", to_string(*view.offer.monthly));
   return wish;
 }
@@ -106,12 +110,28 @@ bool differs_in_size(const CloudView& view, const CloudServer& machine) {
 bool in_another_region(const CloudView& view, const CloudServer& machine) {
   return !view.region.empty() && !machine.region.empty() && machine.region != view.region;
 }
+// By the name that it was made with, or by the provider's id.
+bool in_another_network(const CloudView& view, const CloudServer& machine) {
+  const std::string& wanted = view.spec.network;
+  return !wanted.empty() && wanted != view.record.network &&
+         std::ranges::find(machine.networks, wanted) == machine.networks.end();
+}
 bool is_lost(const CloudView& view) {
   return view.spec.repair && view.silent >= std::chrono::seconds(view.spec.repair->unreachable_seconds);
 }
 
+bool refuse_unsupported(const CloudView& view, Plan& plan) {
+  if (!view.spec.network.empty() && !view.can().networks) {
+    block(plan, "NotSupported", "spec.network: this provider has no networks to make servers in");
+  } else if (!view.spec.reserved_address.empty() && !view.can().reserved_addresses) {
+    block(plan, "NotSupported", "spec.reservedAddress: this provider has no reserved addresses");
+  }
+  return plan.blocked;
+}
+
 // What keeps a new one from being made, in the order in which people can do something about it.
 bool refuse_new(const CloudView& view, Plan& plan) {
+  if (refuse_unsupported(view, plan)) return true;
   if (view.record.to_adopt()) {
     block(plan, "ExternalNameNotFound",
           "annotation gantry.dev/external-name says \"" + view.record.external_name +
@@ -120,6 +140,9 @@ bool refuse_new(const CloudView& view, Plan& plan) {
     block(plan, "NotSupported", "spec.firewall: this provider has no firewalls for servers");
   } else if (!view.offer.problem.empty()) {
     block(plan, "CatalogueMismatch", view.offer.problem);
+  } else if (view.address.refused) {
+    block(plan, view.address.reason, view.address.problem);
+    plan.look_again = std::chrono::minutes(1);  // somebody may reserve it
   } else if (!view.limit_refusal.empty()) {
     block(plan, "LimitExceeded", view.limit_refusal);
     plan.look_again = std::chrono::minutes(1);  // others may go
@@ -163,10 +186,18 @@ void plan_resize(const CloudView& view, const CloudServer& machine, Plan& plan) 
 
 // What the spec says and the machine is not. True when something is to be done, or nothing can be.
 bool plan_difference(const CloudView& view, const CloudServer& machine, Plan& plan) {
+  if (refuse_unsupported(view, plan)) return true;
   if (in_another_region(view, machine)) {
     block(plan, "ImmutableField",
           "spec.region: the server is in " + machine.region + " and cannot move to " + view.region +
               "; set it back, or delete this Server and make another");
+    return true;
+  }
+  if (in_another_network(view, machine)) {
+    block(plan, "ImmutableField",
+          "spec.network: the server was not made in \"" + view.spec.network +
+              "\" and is not moved there; set it back, or delete this Server and make another. One that was taken over "
+              "names its network by id");
     return true;
   }
   if (differs_in_disk(view)) {
@@ -247,6 +278,7 @@ void plan_existing(const CloudView& view, Plan& plan) {
   plan_firewall(view, plan);
   if (machine.state == CloudServer::State::Off || machine.state == CloudServer::State::New)
     step(plan, Verb::Run, "power-on", machine.id, machine.state == CloudServer::State::Off ? "it is off" : "it is new");
+  if (plan.actions.empty()) plan_address(view, machine, plan);
   if (plan.actions.empty() && (machine.state != CloudServer::State::Running || view.address_due))
     plan.look_again = view.can().poll_every;
   const bool travels = view.wants_firewall && view.firewall && !view.firewall->settled && view.just_acted;
@@ -261,7 +293,8 @@ std::optional<WhyLeave> why_leave(const CloudView& view) {
   if (view.deleting && machine.mark) return WhyLeave{"Deleting", "it is being deleted"};
   if (view.deleting || !view.problem.empty()) return std::nullopt;
   if (is_lost(view) && !view.many_silent) return WhyLeave{"Repairing", "its agent is silent, and it is made anew"};
-  const bool refused = !view.offer.problem.empty() || in_another_region(view, machine);
+  const bool refused =
+      !view.offer.problem.empty() || in_another_region(view, machine) || in_another_network(view, machine);
   if (differs_in_disk(view) && view.can().rebuild && !refused && !view.record.made_from.empty())
     return WhyLeave{"Rebuilding", "its disk is made anew, from " + view.wanted_from};
   if (!differs_in_disk(view) && differs_in_size(view, machine) && view.can().resize && !refused &&

@@ -53,6 +53,12 @@ Task<> ServerReconciler::act_on_cloud(const runtime::Subject& subject, const Ser
       } else {
         co_await cloud.put_firewall(mark, view.name, view.rules);
       }
+    } else if (action.type == "address") {
+      if (!account->claim_address(view.address.found->id, mark.uid, view.sweep->began))
+        co_return;  // others were quicker
+      memory_of(subject).assigned = parts_.reactor.now();
+      co_await cloud.assign_address(view.address.found->id, view.machines.front().id);
+      notes.note({false, "AddressAssigned", action.target + " leads to server " + view.machines.front().id});
     } else if (action.type == "mark") {
       co_await cloud.mark_server(action.target, mark);
       notes.note({false, "Adopted", "server " + action.target + " is looked after from now on"});
@@ -85,6 +91,7 @@ Task<providers::ServerOrder> ServerReconciler::order(const runtime::Subject& sub
   wish.name = view.name;
   wish.size = view.spec.size;
   wish.region = view.region;
+  wish.network = view.spec.network;
   wish.image = view.image;
   wish.own_image = view.own_image;
   for (const auto& [key, value] : subject.meta().labels) wish.labels[key] = value;
@@ -151,8 +158,10 @@ Task<> ServerReconciler::create(const runtime::Subject& subject, const CloudView
   wish.token = again ? view.record.pending->what : prefix + std::to_string(seconds);
   std::optional<Error> refused;
   try {
-    co_await annotate(subject, {{"gantry.dev/create-pending", provider::pending_value(wish.token, view.now)},
-                                {"gantry.dev/made-from", view.wanted_from}});
+    co_await annotate(
+        subject, {{"gantry.dev/create-pending", provider::pending_value(wish.token, view.now)},
+                  {"gantry.dev/made-from", view.wanted_from},
+                  {"gantry.dev/made-in", view.spec.network.empty() ? json::Value() : json::Value(view.spec.network)}});
     memory_of(subject).acted = parts_.reactor.now();
     if (!view.offer.notice.empty()) notes.note({true, "EndsSoon", view.offer.notice});
     notes.note({false, "Creating", "server " + view.name + " (" + view.spec.size + ") at " + account->name()});

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "reconcilers/server/cloud_plan.hpp"
+#include "reconcilers/server/reserved_address.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
 #include "reconcilers/server/server_seen.hpp"
 
@@ -13,11 +14,14 @@ using providers::Mark;
 // Asked to shut down, a machine has so long before its plug is pulled.
 constexpr Duration kShutdownGrace = std::chrono::minutes(2);
 constexpr Duration kAddressTime = std::chrono::minutes(5);
+// So long after a reserved address was assigned it is not assigned again.
+constexpr Duration kAssignTime = std::chrono::minutes(1);
 
 Record record_of(const runtime::Subject& subject) {
   Record record;
   record.external_name = subject.annotation("gantry.dev/external-name");
   record.made_from = subject.annotation("gantry.dev/made-from");
+  record.network = subject.annotation("gantry.dev/made-in");
   record.pending = provider::pending_of(subject);
   return record;
 }
@@ -58,10 +62,12 @@ void subtract(provider::Usage& usage, const CloudServer& machine) {
   if (usage.monthly && usage.monthly->micros <= 0) usage.monthly.reset();
 }
 
-std::string reachable_address(const CloudServer& machine) {
+// Its own: a reserved address may lead elsewhere any moment.
+std::string reachable_address(const CloudServer& machine, const std::string& reserved) {
   for (const auto reach : {providers::CloudAddress::Reach::Public, providers::CloudAddress::Reach::Private}) {
     for (const bool six : {false, true}) {
       for (const auto& address : machine.addresses) {
+        if (address.address == reserved) continue;
         if (address.reach == reach && (address.address.find(':') != std::string::npos) == six) return address.address;
       }
     }
@@ -89,8 +95,11 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   }
   view.region = view.spec.region.empty() ? view.ref.spec.region : view.spec.region;
   view.brake = view.ref.account->brake();
+  const bool follows = !view.deleting && !view.spec.reserved_address.empty() && view.can().reserved_addresses;
+  memory_of(subject).follows_addresses = follows ? view.ref.account->follow_addresses() : nullptr;
   co_await observe_machines(subject, seen);
-  if (!view.machines.empty()) seen.endpoint.address = reachable_address(view.machines.front());
+  if (!view.machines.empty())
+    seen.endpoint.address = reachable_address(view.machines.front(), view.spec.reserved_address);
   co_await observe_endpoint(subject, seen);
   co_await observe_residents(subject.key().ns + "/" + subject.key().name, subject, seen);
   observe_silence(subject, seen);
@@ -106,6 +115,7 @@ Task<> ServerReconciler::observe_cloud(const runtime::Subject& subject, ServerSe
   } catch (const Error& error) {  // tidy: what is written wrong is shown by the plan, not thrown at the queue
     problem(view, "Invalid", error.message());
   }
+  co_await observe_reserved_address(subject, seen);
   co_await observe_wish(subject, view);
   observe_drain(subject, why_leave(view), seen);
   const runtime::Plan next = plan_cloud(view);
@@ -156,6 +166,29 @@ void ServerReconciler::observe_address(const runtime::Subject& subject, ServerSe
   if (!waits) since = {};
   if (waits && since == Instant{}) since = seen.now;
   view.address_due = waits && seen.now - since < kAddressTime;
+}
+
+Task<> ServerReconciler::observe_reserved_address(const runtime::Subject& subject, ServerSeen& seen) {
+  CloudView& view = seen.cloud;
+  if (!memory_of(subject).follows_addresses) co_return;
+  const provider::SweepPtr sweep = view.sweep;
+  if (sweep->addresses_problem) {
+    view.address.unknown = true;
+    view.address.reason = traits(sweep->addresses_problem->code()).reason;
+    view.address.problem =
+        "spec.reservedAddress: where it leads to is not known: " + sweep->addresses_problem->message();
+  }
+  if (!sweep->addresses) co_return;
+  std::optional<CloudServer> holder;
+  if (const std::string id = holder_of(*sweep->addresses, view.spec.reserved_address); !id.empty()) {
+    const auto& servers = sweep->inventory.servers;
+    const auto at = std::ranges::find(servers, id, &CloudServer::id);
+    holder = at == servers.end() ? co_await view.ref.account->provider().find_server(id) : std::optional(*at);
+  }
+  judge_address(*sweep->addresses, holder ? &*holder : nullptr, subject.meta().uid,
+                subject.annotation("gantry.dev/take-address"), view);
+  const Instant assigned = memory_of(subject).assigned;
+  view.address.tried = assigned != Instant{} && seen.now - assigned < kAssignTime;
 }
 
 // Long work that came to nothing says why only when it is asked, and it is asked only when what it was for is not

@@ -189,8 +189,10 @@ runtime::Plan ServerReconciler::plan(const runtime::Subject& subject, const runt
   }
   if (seen.where == Where::Cloud) {
     plan = plan_cloud(seen.cloud);
-    if (!plan.actions.empty() || seen.cloud.machines.empty() || !seen.cloud.spec.agent.enabled) return plan;
-    if (seen.endpoint.url.empty() || plan.look_again) return plan;  // no address yet
+    if (!plan.actions.empty() || seen.cloud.machines.empty() || plan.look_again) return plan;
+    // Where it leads to is looked at again although nothing here changes.
+    if (!seen.cloud.address.problem.empty()) plan.look_again = parts_.look;
+    if (!seen.cloud.spec.agent.enabled || seen.endpoint.url.empty()) return plan;  // no address yet
   }
   plan_contact(subject, seen, plan);
   if (seen.cloud.silent > Duration{}) {

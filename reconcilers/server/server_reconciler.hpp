@@ -65,6 +65,7 @@ class ServerReconciler final : public runtime::Reconciler {
   Task<> observe_machines(const runtime::Subject& subject, ServerSeen& seen);
   Task<> observe_wish(const runtime::Subject& subject, CloudView& view);
   void observe_address(const runtime::Subject& subject, ServerSeen& seen);
+  Task<> observe_reserved_address(const runtime::Subject& subject, ServerSeen& seen);
   Task<> observe_operation(const runtime::Subject& subject, CloudView& view);
 
   Task<> observe_residents(const std::string& name, const runtime::Subject& subject, ServerSeen& seen);
@@ -101,8 +102,10 @@ class ServerReconciler final : public runtime::Reconciler {
     bool hurry = false;     // something is on its way
     std::optional<providers::Operation> operation;
     Instant shutdown_at{};
-    bool follows = false;  // who comes and goes there is news
-    bool empty = false;    // nobody was left, and so the contact was ended
+    std::shared_ptr<const void> follows_addresses;  // of its account
+    Instant assigned{};                             // its reserved address, the last time
+    bool follows = false;                           // who comes and goes there is news
+    bool empty = false;                             // nobody was left, and so the contact was ended
     struct Refusal {
       Error error;
       std::int64_t generation = 0;

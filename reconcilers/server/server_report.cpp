@@ -2,6 +2,7 @@
 
 #include "providers/money.hpp"
 #include "reconcilers/server/cloud_plan.hpp"
+#include "reconcilers/server/reserved_address.hpp"
 #include "reconcilers/server/server_reconciler.hpp"
 #include "reconcilers/server/server_seen.hpp"
 
@@ -82,7 +83,9 @@ void ServerReconciler::report_cloud(const runtime::Subject& subject, const Serve
       report.withdrawn.emplace_back("SnapshotCurrent");
     }
   }
-  if (!plan.blocked && !view.deleting && (!plan.actions.empty() || memory_.at(subject.meta().uid).hurry))
+  if (!view.deleting) report_address(view, report);
+  if (!plan.blocked && !view.deleting && view.address.problem.empty() &&
+      (!plan.actions.empty() || memory_.at(subject.meta().uid).hurry))
     report.conditions.push_back({"Synced", "Unknown", "Progressing", "something is on its way at the provider"});
 
   if (view.machines.empty()) {

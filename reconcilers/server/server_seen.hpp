@@ -20,6 +20,7 @@ namespace gantry::reconcilers::server {
 struct Record {
   std::string external_name;  // gantry.dev/external-name
   std::string made_from;      // gantry.dev/made-from: what its disk began as, "image:..." or "snapshot:..."
+  std::string network;        // gantry.dev/made-in: spec.network as it was when it was made
   std::optional<provider::Pending> pending;  // a call that makes it may have been sent, with this token
   // It was named by the user, and nothing of ours has touched it.
   bool to_adopt() const { return !external_name.empty() && made_from.empty() && !pending; }
@@ -86,6 +87,15 @@ struct CloudView {
   bool drain_requested = false;
   Duration silent{};  // for so long the agent of this very machine, which was there, has said nothing
   bool many_silent = false;
+  struct Address {
+    std::optional<providers::ReservedAddress> found;  // spec.reservedAddress, as the account has it
+    std::string reason;                               // why it cannot lead here; empty: it can, or does
+    std::string problem;
+    bool unknown = false;  // the account does not say
+    bool refused = false;  // because of what is written: nothing is made for it
+    bool tried = false;    // it was assigned a moment ago, and does not show yet
+  };
+  Address address;
   std::vector<std::string> published;  // ports of Apps that the firewall is to let in
 
   const providers::Capabilities& can() const { return ref.account->can(); }

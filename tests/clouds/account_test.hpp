@@ -43,6 +43,13 @@ struct DigitalOcean : Vendor<emulators::DigitalOcean, providers::digitalocean::m
   static constexpr const char* images = "/v2/images";
   static constexpr const char* firewalls = "/v2/firewalls";
   static constexpr std::size_t sweep_of_a_thousand = 10;
+  static constexpr std::size_t firewalls_at_most = 1000;  // of a thousand servers
+  static constexpr std::size_t sweep_with_firewalls = 11;
+  static void place_firewall(Emulator& cloud, const Mark& mark) {
+    const std::string name = "gantry-" + mark.role + "-" + mark.uid;
+    cloud.firewalls[name] = {
+        .id = name, .name = name, .tags = {name}, .created_at = "2026-01-01T00:00:00Z", .settled = true};
+  }
   static void mark_as(Emulator& cloud, const std::string& name, const Mark& mark) {
     cloud.place(name, {"gantry-" + mark.role + "-" + mark.uid});
   }
@@ -68,6 +75,17 @@ struct DigitalOcean : Vendor<emulators::DigitalOcean, providers::digitalocean::m
     return static_cast<std::size_t>(
         std::ranges::count_if(cloud.droplets, [](const auto& one) { return one.second.tags.contains("walled"); }));
   }
+  static std::string place_network(Emulator& cloud, const std::string& name) {
+    cloud.vpcs.push_back({.id = "5a4981aa-9653-4bd1-bef5-d6bff52042e4", .name = name, .region = region});
+    return cloud.vpcs.back().id;
+  }
+  static void place_address(Emulator& cloud, const std::string& address) {
+    cloud.reserved_ips[address] = {.ip = address, .region = region};
+  }
+  // Id of the server that it leads to; "0": none.
+  static std::string holder_of(const Emulator& cloud, const std::string& address) {
+    return std::to_string(cloud.reserved_ips.at(address).droplet);
+  }
 };
 
 struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
@@ -80,6 +98,15 @@ struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
   static constexpr const char* images = "/v1/images";
   static constexpr const char* firewalls = "/v1/firewalls";
   static constexpr std::size_t sweep_of_a_thousand = 25;
+  static constexpr std::size_t firewalls_at_most = 50;
+  static constexpr std::size_t sweep_with_firewalls = 22;
+  static void place_firewall(Emulator& cloud, const Mark& mark) {
+    const auto id = static_cast<std::int64_t>(910 + cloud.firewalls.size());
+    cloud.firewalls[id] = {.id = id,
+                           .name = "gantry-" + mark.uid,
+                           .labels = {{"gantry.dev/uid", mark.uid}, {"gantry.dev/role", mark.role}},
+                           .created = "2026-01-01T00:00:00Z"};
+  }
   static void mark_as(Emulator& cloud, const std::string& name, const Mark& mark) {
     cloud.place(name, {{"gantry.dev/uid", mark.uid}, {"gantry.dev/role", mark.role}});
   }
@@ -102,6 +129,17 @@ struct Hetzner : Vendor<emulators::Hetzner, providers::hetzner::make> {
   }
   static std::size_t behind_firewall(const Emulator& cloud) {
     return cloud.firewalls.begin()->second.applied_to.size();
+  }
+  static std::string place_network(Emulator& cloud, const std::string& name) {
+    cloud.networks[902] = {.id = 902, .name = name};
+    return "902";
+  }
+  static void place_address(Emulator& cloud, const std::string& address) {
+    cloud.floating_ips[903] = {.id = 903, .ip = address, .home = region};
+  }
+  static std::string holder_of(const Emulator& cloud, const std::string& address) {
+    const auto at = std::ranges::find_if(cloud.floating_ips, [&](const auto& one) { return one.second.ip == address; });
+    return std::to_string(at->second.server);
   }
 };
 

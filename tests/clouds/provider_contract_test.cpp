@@ -96,6 +96,20 @@ TYPED_TEST(ProviderContract, AThousandServersAreSweptInAHandfulOfCalls) {
   std::printf("[  calls   ] a sweep of 1,000 servers: %d\n", inventory.calls);
 }
 
+// Each has a firewall of its own: DigitalOcean's pages of them come on top. (A Hetzner project has 50 at most by
+// default.)
+TYPED_TEST(ProviderContract, FirewallsAreListedByThePageToo) {
+  const std::size_t firewalls = TypeParam::firewalls_at_most;
+  for (std::size_t i = 0; i < 1000; ++i)
+    TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
+  for (std::size_t i = 0; i < firewalls; ++i)
+    TypeParam::place_firewall(this->cloud, {"uid-" + std::to_string(i), "server"});
+  const auto inventory = this->run(this->provider->observe());
+  EXPECT_THAT(inventory.firewalls, SizeIs(firewalls));
+  EXPECT_EQ(static_cast<std::size_t>(inventory.calls), TypeParam::sweep_with_firewalls);
+  std::printf("[  calls   ] a sweep of 1,000 servers with %zu firewalls: %d\n", firewalls, inventory.calls);
+}
+
 TYPED_TEST(ProviderContract, APartIsNotTakenForTheWhole) {
   for (int i = 0; i < 3; ++i)
     TypeParam::mark_as(this->cloud, "web-" + std::to_string(i), {"uid-" + std::to_string(i), "server"});
@@ -266,6 +280,63 @@ TYPED_TEST(ProviderContract, WhatSomebodyElseMadeIsAdoptedByMarkingIt) {
   this->run(this->provider->mark_server(before[0].id, {"uid-1", "server"}));
   EXPECT_THAT(this->run(this->provider->servers_of({"uid-1", "server"})),
               ElementsAre(Field(&CloudServer::id, before[0].id)));
+}
+
+TYPED_TEST(ProviderContract, AServerIsMadeInANetworkThatIsThereByNameOrId) {
+  const std::string id = TypeParam::place_network(this->cloud, "backend");
+  for (const std::string& word : {std::string("backend"), id}) {
+    auto wanted = this->order("in-" + word.substr(0, 3), "uid-" + word);
+    wanted.network = word;
+    const Operation operation = this->run(this->provider->create_server(wanted));
+    EXPECT_EQ(this->finish(operation).state, Progress::State::Done);
+    const auto server = this->run(this->provider->find_server(operation.target));
+    ASSERT_TRUE(server);
+    EXPECT_THAT(server->networks, ElementsAre(id));
+    EXPECT_THAT(server->addresses,
+                ::testing::Contains(Field(&providers::CloudAddress::reach, providers::CloudAddress::Reach::Private)));
+  }
+  const std::size_t before = TypeParam::count(this->cloud);
+  auto wanted = this->order("web-3", "uid-3");
+  wanted.network = "frontend";
+  std::string message;
+  EXPECT_EQ(this->refused(this->provider->create_server(wanted), &message), ErrorCode::Invalid);
+  EXPECT_THAT(message, AllOf(HasSubstr("spec.network"), HasSubstr("\"frontend\""), HasSubstr("backend")));
+  EXPECT_EQ(TypeParam::count(this->cloud), before) << "refused before anything was made";
+}
+
+TYPED_TEST(ProviderContract, ManyAtOnceLookTheirNetworkUpTogether) {
+  TypeParam::place_network(this->cloud, "backend");
+  std::vector<Task<>> tasks;
+  for (int i = 0; i < 20; ++i) {
+    auto wanted = this->order("web-" + std::to_string(i), "uid-" + std::to_string(i));
+    wanted.network = "backend";
+    tasks.push_back([](Provider& provider, providers::ServerOrder order) -> Task<> {
+      co_await provider.create_server(std::move(order));
+    }(*this->provider, std::move(wanted)));
+  }
+  this->run(this->together(std::move(tasks)));
+  EXPECT_EQ(TypeParam::count(this->cloud), 20U);
+  EXPECT_LE(this->cloud.calls("GET "), 2U);
+}
+
+TYPED_TEST(ProviderContract, AReservedAddressLeadsWhereItIsAssignedAndOutlivesTheServer) {
+  TypeParam::place_address(this->cloud, "192.0.2.7");
+  const auto look = [this] { return this->run(this->provider->reserved_addresses()).at(0); };
+  EXPECT_EQ(look().address, "192.0.2.7");
+  EXPECT_EQ(look().server, "");
+  std::string last;
+  for (const char* name : {"web-1", "web-2"}) {
+    const CloudServer server = this->make_server(name, std::string("uid-of-") + name);
+    this->run(this->provider->assign_address(look().id, server.id));
+    this->pass(3s);
+    EXPECT_EQ(look().server, server.id) << "from nobody, and from another";
+    EXPECT_EQ(TypeParam::holder_of(this->cloud, "192.0.2.7"), server.id);
+    last = server.id;
+  }
+  this->run(this->provider->remove_server(last));
+  this->pass(10s);
+  EXPECT_EQ(look().server, "") << "it is still the account's";
+  EXPECT_EQ(this->refused(this->provider->assign_address(look().id, last)), ErrorCode::NotFound);
 }
 
 TYPED_TEST(ProviderContract, TwinsAreAllShown) {

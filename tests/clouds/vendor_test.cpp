@@ -72,6 +72,14 @@ TEST_F(HetznerAccount, ManyActionsArePolledInFewCalls) {
   EXPECT_EQ(run(provider->poll({"99999999"})).at(0).state, Progress::State::Unknown);
 }
 
+TEST_F(HetznerAccount, AFloatingAddressOfAnotherZoneIsRefusedInItsWords) {
+  cloud.floating_ips[903] = {.id = 903, .ip = "192.0.2.7", .home = "ash"};
+  const auto server = make_server("web-1", "uid-1");
+  std::string message;
+  EXPECT_EQ(refused(provider->assign_address("903", server.id), &message), ErrorCode::Invalid);
+  EXPECT_THAT(message, HasSubstr("another network zone"));
+}
+
 TEST_F(HetznerAccount, LabelsOfOthersStay) {
   cloud.place("by-hand", {{"team", "blue"}});
   const std::string id = std::to_string(cloud.servers.begin()->first);
@@ -104,6 +112,14 @@ TEST_F(DigitalOceanAccount, KeysAreNamedAsPeopleNameThem) {
   wanted.ssh_keys = {"ops"};
   run(provider->create_server(wanted));
   EXPECT_THAT(cloud.droplets.begin()->second.ssh_keys, ElementsAre("7"));
+}
+
+TEST_F(DigitalOceanAccount, ANetworkOfAnotherRegionIsSaidToBeThere) {
+  auto wanted = order("web-1", "uid-1");
+  wanted.network = "default-nyc3";
+  std::string message;
+  EXPECT_EQ(refused(provider->create_server(wanted), &message), ErrorCode::Invalid);
+  EXPECT_THAT(message, HasSubstr("\"default-nyc3\" is in nyc3, and the server is to be in lon1"));
 }
 
 TEST_F(DigitalOceanAccount, LabelsAreTagsForPeopleAndNeverLookLikeAMark) {

@@ -19,9 +19,13 @@ DigitalOcean::DigitalOcean(Reactor& reactor, std::string with_token)
     image.created_at = time();
     images[image.id] = image;
   }
+  SeededRandom ids(4711);
+  for (const auto& region : digitalocean::regions())
+    vpcs.push_back({.id = ids.uuid(), .name = "default-" + region.slug, .region = region.slug, .is_default = true});
   route_droplets();
   route_images();
   route_rest();
+  route_networks();
 }
 
 // ---- droplets
@@ -99,6 +103,12 @@ Answer DigitalOcean::create_droplet(const Call& call) {
       droplet.ssh_keys.push_back(word);
     }
   }
+  const std::string wanted_vpc = call.body.string_or("vpc_uuid");
+  const auto vpc = std::ranges::find_if(vpcs, [&](const Vpc& one) {
+    return one.region == region && (wanted_vpc.empty() ? one.is_default : one.id == wanted_vpc);
+  });
+  if (vpc == vpcs.end()) return unprocessable("VPC is not in the same region as the Droplet.");
+  droplet.vpc = vpc->id;
   droplet.user_data = call.body.string_or("user_data");
   if (droplet.user_data.size() > 64U << 10) return unprocessable("User data is too long");
   droplet.monitoring = call.body.bool_or("monitoring", false);
@@ -146,6 +156,7 @@ DigitalOcean::Droplet& DigitalOcean::place(std::string name, std::set<std::strin
   droplet.locked = false;
   droplet.created_at = time();
   droplet.address = next_address("198.51.");
+  droplet.vpc = std::ranges::find(vpcs, droplet.region, &Vpc::region)->id;
   tags.insert(with_tags.begin(), with_tags.end());
   droplet.tags = std::move(with_tags);
   const std::int64_t id = droplet.id;

@@ -28,6 +28,7 @@ class DigitalOcean final : public Emulator {
     // What it sends to the outside, in Mbit/s, from that time on; absent: the agent in it is silent. 0 before.
     std::map<WallTime, std::optional<double>> sends;
     std::string address;
+    std::string vpc;
     std::string created_at;
     Instant visible{};
     bool deleting = false;
@@ -76,6 +77,13 @@ class DigitalOcean final : public Emulator {
     std::string ip;
     std::string region;
     std::int64_t droplet = 0;  // 0: of nobody
+    bool locked = false;
+  };
+  struct Vpc {
+    std::string id;
+    std::string name;
+    std::string region;
+    bool is_default = false;
   };
 
   std::map<std::int64_t, Droplet> droplets;
@@ -84,6 +92,7 @@ class DigitalOcean final : public Emulator {
   std::map<std::int64_t, Action> actions;
   std::map<std::int64_t, Key> keys;
   std::map<std::string, ReservedIp> reserved_ips;
+  std::vector<Vpc> vpcs;  // each region has one by itself
   std::set<std::string> tags;
   std::string account_status = "active";
   std::string team_uuid = "5df3e3004a17e242b7c20ca6c9fc25b701a47ece";
@@ -97,6 +106,8 @@ class DigitalOcean final : public Emulator {
   void route_droplets();
   void route_images();
   void route_rest();
+  void route_networks();
+  Answer act_on_address(const Call& call);
   Answer create_droplet(const Call& call);
   Answer act_on_droplet(const Call& call);
   Answer act_on_image(const Call& call);
@@ -122,6 +133,7 @@ class DigitalOcean final : public Emulator {
   json::Value shown(const Action& action) const;
   json::Value shown(const Key& key) const;
   json::Value shown(const ReservedIp& ip) const;
+  json::Value shown(const Vpc& vpc) const;
 
   Answer refusal(int status, std::string_view code, std::string_view message) const override;
   Answer no_room() const override;

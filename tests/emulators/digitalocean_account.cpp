@@ -87,36 +87,6 @@ void DigitalOcean::route_rest() {
   });
   on("DELETE /v2/firewalls/{}",
      [this](const Call& call) { return firewalls.erase(call.captured[0]) > 0 ? Answer{204, {}, {}} : missing(); });
-  on("GET /v2/reserved_ips", [this](const Call& call) {
-    json::Array all;
-    for (const auto& [ip, one] : reserved_ips) all.push_back(shown(one));
-    return page(call, "reserved_ips", std::move(all));
-  });
-  on("POST /v2/reserved_ips", [this](const Call& call) {
-    const std::int64_t droplet = call.body.int_or("droplet_id", 0);
-    if (droplet != 0 && !droplets.contains(droplet)) return missing();
-    ReservedIp one{.ip = "192.0.2." + std::to_string(next_id() % 250 + 1),
-                   .region = droplet != 0 ? droplets.at(droplet).region : call.body.string_or("region"),
-                   .droplet = droplet};
-    reserved_ips[one.ip] = one;
-    return Answer{202,
-                  json::Object{{"reserved_ip", shown(one)},
-                               {"links", json::Object{{"droplets", json::Array{}}, {"actions", json::Array{}}}}},
-                  {}};
-  });
-  on("GET /v2/vpcs", [this](const Call& call) {
-    json::Array all;
-    for (const auto& region : digitalocean::open_regions())
-      all.push_back(json::Object{{"id", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
-                                 {"urn", "do:vpc:5a4981aa-9653-4bd1-bef5-d6bff52042e4"},
-                                 {"name", "default-" + region.as_string()},
-                                 {"description", ""},
-                                 {"region", region},
-                                 {"ip_range", "10.106.0.0/20"},
-                                 {"default", true},
-                                 {"created_at", time()}});
-    return page(call, "vpcs", std::move(all));
-  });
   on("GET /v2/customers/my/balance", [this](const Call&) {
     return Answer{200,
                   json::Object{{"month_to_date_balance", "23.44"},

@@ -52,7 +52,7 @@ Value DigitalOcean::shown(const Droplet& droplet) const {
       {"networks", json::Object{{"v4", std::move(v4)}, {"v6", json::Array{}}}},
       {"region", digitalocean::shown(*region)},
       {"tags", texts(droplet.tags)},
-      {"vpc_uuid", "5a4981aa-9653-4bd1-bef5-d6bff52042e4"}};
+      {"vpc_uuid", droplet.vpc}};
 }
 
 Value DigitalOcean::shown(const Image& image) const {
@@ -122,15 +122,6 @@ Value DigitalOcean::shown(const Action& action) const {
 Value DigitalOcean::shown(const Key& key) const {
   return json::Object{
       {"id", key.id}, {"name", key.name}, {"fingerprint", key.fingerprint}, {"public_key", key.public_key}};
-}
-
-Value DigitalOcean::shown(const ReservedIp& one) const {
-  const auto region = std::find_if(digitalocean::regions().begin(), digitalocean::regions().end(),
-                                   [&](const auto& place) { return place.slug == one.region; });
-  json::Object ip{{"ip", one.ip}, {"locked", false}, {"droplet", Value()}};
-  if (region != digitalocean::regions().end()) ip.set("region", digitalocean::shown(*region));
-  if (one.droplet != 0) ip.set("droplet", shown(droplets.at(one.droplet)));
-  return ip;
 }
 
 Answer DigitalOcean::page(const Call& call, std::string_view name, json::Array all) const {

@@ -44,6 +44,7 @@ Hetzner::Hetzner(Reactor& reactor, std::string with_token) : Emulator(reactor, "
   route_images();
   route_firewalls();
   route_rest();
+  route_networks();
 }
 
 // The real API refuses a body for a field that it does not know.
@@ -97,6 +98,9 @@ void Hetzner::route_servers() {
     after(pace.remove, [this, id, action] {
       if (hardware) hardware->remove(id);
       servers.erase(id);
+      for (auto& [key, ip] : floating_ips) {
+        if (ip.server == id) ip.server = 0;
+      }
       finish(action);
     });
     return with_action(200, actions.at(action));
@@ -156,6 +160,15 @@ Answer Hetzner::create_server(const Call& call) {
   }
   Server server{.id = next_id(), .name = name, .type = type->name, .location = location, .image = image->id};
   server.labels = labels_of(call);
+  if (const Value* wanted_networks = call.body.find("networks")) {
+    for (const auto& id : wanted_networks->as_array()) {
+      const auto network = networks.find(id.as_int());
+      if (network == networks.end()) return refusal(404, "not_found", "network not found");
+      if (network->second.zone != hetzner::find_location(location)->zone)
+        return refusal(422, "invalid_input", "network has no subnet in the network zone of the server");
+      server.networks.push_back(id.as_int());
+    }
+  }
   server.user_data = call.body.string_or("user_data");
   if (server.user_data.size() > 32U << 10) return refusal(422, "invalid_input", "user_data is too long");
   server.created = time();
@@ -475,8 +488,7 @@ void Hetzner::route_rest() {
     const auto found = actions.find(call.number(0));
     return found == actions.end() ? missing("action") : Answer{200, json::Object{{"action", shown(found->second)}}, {}};
   });
-  for (const char* kind : {"networks", "primary_ips"})
-    on(std::string("GET /v1/") + kind, [this, kind](const Call& call) { return page(call, kind, {}); });
+  on("GET /v1/primary_ips", [this](const Call& call) { return page(call, "primary_ips", {}); });
 }
 
 Hetzner::Action& Hetzner::begin(std::string command, std::vector<std::pair<std::string, std::int64_t>> resources) {

@@ -27,6 +27,7 @@ class Hetzner final : public Emulator {
     Labels labels;
     std::string user_data;
     std::string address;
+    std::vector<std::int64_t> networks;
     std::string created;
     std::int64_t outgoing = 0;
     Instant visible{};
@@ -75,11 +76,25 @@ class Hetzner final : public Emulator {
     std::string created;
   };
 
+  struct Network {
+    std::int64_t id = 0;
+    std::string name;
+    std::string zone = "eu-central";
+  };
+  struct FloatingIp {
+    std::int64_t id = 0;
+    std::string ip;
+    std::string home;         // location
+    std::int64_t server = 0;  // 0: of nobody
+  };
+
   std::map<std::int64_t, Server> servers;
   std::map<std::int64_t, Image> images;
   std::map<std::int64_t, Firewall> firewalls;
   std::map<std::int64_t, Action> actions;
   std::map<std::int64_t, Key> keys;
+  std::map<std::int64_t, Network> networks;
+  std::map<std::int64_t, FloatingIp> floating_ips;
   int server_limit = 2000;
 
   Server& place(std::string name, Labels labels, std::string type = "cx23", std::string location = "fsn1");
@@ -89,6 +104,8 @@ class Hetzner final : public Emulator {
   void route_images();
   void route_firewalls();
   void route_rest();
+  void route_networks();
+  Answer assign_address(const Call& call);
   Answer create_server(const Call& call);
   Answer act_on_server(const Call& call, const std::string& command);
   Answer create_image(const Call& call);
@@ -111,6 +128,8 @@ class Hetzner final : public Emulator {
   json::Value shown(const Firewall& firewall) const;
   json::Value shown(const Action& action) const;
   json::Value shown(const Key& key) const;
+  json::Value shown(const Network& network) const;
+  json::Value shown(const FloatingIp& ip) const;
 
   Answer refusal(int status, std::string_view code, std::string_view message) const override;
   Answer no_room() const override { return refusal(412, "resource_unavailable", "error during placement"); }

@@ -25,6 +25,16 @@ Value Hetzner::shown(const Server& server) const {
   for (const auto& [id, firewall] : firewalls) {
     if (protects(firewall, server)) applied.push_back(json::Object{{"id", id}, {"status", "applied"}});
   }
+  json::Array inside;
+  for (const std::int64_t network : server.networks)
+    inside.push_back(json::Object{{"network", network},
+                                  {"ip", "10.0.0." + std::to_string(server.id % 250 + 2)},
+                                  {"alias_ips", json::Array{}},
+                                  {"mac_address", "86:00:ff:2a:7d:e1"}});
+  json::Array floating;
+  for (const auto& [id, ip] : floating_ips) {
+    if (ip.server == server.id) floating.emplace_back(id);
+  }
   const auto image = images.find(server.image);
   return json::Object{{"id", server.id},
                       {"name", server.name},
@@ -32,9 +42,9 @@ Value Hetzner::shown(const Server& server) const {
                       {"created", server.created},
                       {"public_net", json::Object{{"ipv4", std::move(ipv4)},
                                                   {"ipv6", Value()},
-                                                  {"floating_ips", json::Array{}},
+                                                  {"floating_ips", std::move(floating)},
                                                   {"firewalls", std::move(applied)}}},
-                      {"private_net", json::Array{}},
+                      {"private_net", std::move(inside)},
                       {"server_type", hetzner::shown(*hetzner::find_type(server.type))},
                       {"location", hetzner::shown(*hetzner::find_location(server.location))},
                       {"image", image == images.end() ? Value() : shown(image->second)},

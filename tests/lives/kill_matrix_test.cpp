@@ -44,12 +44,17 @@ struct Life {
 template <class Vendor>
 void life_of_a_server(EmulatedWorld<Vendor>& house) {
   Life<Vendor> life{house};
-  house.server("web-1", "image: " + std::string(Vendor::image) +
+  const std::string address = "192.0.2.7";
+  Vendor::place_address(house.vendor, address);
+  Vendor::place_network(house.vendor, "backend");
+  house.server("web-1", "image: " + std::string(Vendor::image) + ", network: backend, reservedAddress: " + address +
                             ", firewall: {inbound: [{protocol: tcp, ports: '80,443', from: [0.0.0.0/0]}]}");
   house.world.advance(5min);
   life.expect("Server/web-1", "Ready");
   life.expect("Server/web-1", "Synced");
+  life.expect("Server/web-1", "AddressAssigned");
   life.expect_there(1, 0, 1);
+  EXPECT_NE(Vendor::holder_of(house.vendor, address), "0");
   house.world.patch("Server/web-1",
                     std::string(R"({"spec":{"size":")") + Vendor::bigger +
                         R"(","firewall":{"inbound":[{"protocol":"tcp","ports":"443","from":["10.0.0.0/8"]}]}}})");
@@ -62,6 +67,7 @@ void life_of_a_server(EmulatedWorld<Vendor>& house) {
   house.world.advance(3min);
   EXPECT_FALSE(house.world.find("Server/web-1"));
   life.expect_there(0, 0, 0);
+  EXPECT_EQ(Vendor::holder_of(house.vendor, address), "0") << "it is still there, and leads nowhere";
   EXPECT_EQ(house.vendor.creations(), 1) << "no twin at any time";
   life.expect_calls_kept_to_the_rules();
 }

@@ -15,13 +15,16 @@ using testing::IsEmpty;
 using world::Fault;
 
 constexpr const char* kSpec =
-    "size: cx23, image: debian-12, firewall: {inbound: [{protocol: tcp, ports: '443', from: [0.0.0.0/0]}]}";
+    "size: cx23, image: debian-12, network: backend, firewall: {inbound: [{protocol: tcp, "
+    "ports: '443', from: [0.0.0.0/0]}]}";
 
 // Create, change, delete; after each, exactly what is declared.
 void life_of_a_server(CloudWorld& house) {
-  house.server("web-1", kSpec);
+  house.cloud.addresses["ip"] = {.id = "ip", .address = "192.0.2.7"};
+  house.server("web-1", kSpec + std::string(", reservedAddress: 192.0.2.7"));
   house.world.advance(6min);
   ASSERT_THAT(house.cloud.names(), ElementsAre("web-1"));
+  ASSERT_EQ(house.cloud.addresses["ip"].server, house.cloud.find("web-1")->server.id);
   ASSERT_EQ(house.state("Server/web-1", "Ready"), "True/Running");
   ASSERT_EQ(house.state("Server/web-1", "Synced"), "True/ReconcileSuccess");
   ASSERT_EQ(house.cloud.firewalls.size(), 1u);
@@ -33,6 +36,7 @@ void life_of_a_server(CloudWorld& house) {
   house.world.advance(6min);
   ASSERT_THAT(house.cloud.machines, IsEmpty());
   ASSERT_THAT(house.cloud.firewalls, IsEmpty());
+  ASSERT_EQ(house.cloud.addresses["ip"].server, "") << "still the account's, and of no server";
   ASSERT_FALSE(house.world.find("Server/web-1"));
   // At no time were there two.
   ASSERT_EQ(std::ranges::count(house.cloud.log, "create web-1"), 1) << testing::PrintToString(house.cloud.log);

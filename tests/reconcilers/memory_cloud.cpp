@@ -85,9 +85,15 @@ class Connection final : public Provider {
 
   Task<Operation> create_server(ServerOrder order) override {
     return call<Operation>("create_server", [this, order] {
+      if (!order.network.empty() && std::ranges::find(cloud_.networks, order.network) == cloud_.networks.end())
+        throw Error(ErrorCode::Invalid, "spec.network: the account has no network \"" + order.network + "\"");
       const std::string id = std::to_string(++cloud_.last_id);
       MemoryCloud::Machine machine;
       machine.server = made(id, order);
+      if (!order.network.empty()) {
+        machine.server.networks = {"id-of-" + order.network};
+        machine.server.addresses.push_back({CloudAddress::Reach::Private, "10.0.0." + id});
+      }
       machine.user_data = order.user_data.reveal();
       machine.ssh_keys = order.ssh_keys;
       machine.made = cloud_.clock.now();
@@ -168,6 +174,23 @@ class Connection final : public Provider {
         if (machine.server.mark == at->second.mark) throw Error(ErrorCode::Conflict, "the firewall is in use");
       }
       cloud_.firewalls.erase(at);
+      return 0;
+    });
+  }
+  Task<std::vector<ReservedAddress>> reserved_addresses() override {
+    return call<std::vector<ReservedAddress>>("reserved_addresses", [this] {
+      std::vector<ReservedAddress> all;
+      for (const auto& [id, address] : cloud_.addresses) all.push_back(address);
+      return all;
+    });
+  }
+  Task<> assign_address(std::string id, std::string server) override {
+    co_await call<int>("assign_address", [this, id, server] {
+      const auto machine = cloud_.machines.find(server);
+      if (machine == cloud_.machines.end() || machine->second.going)
+        throw Error(ErrorCode::NotFound, "there is no server " + server);
+      cloud_.addresses.at(id).server = server;
+      cloud_.log.push_back("assign " + cloud_.addresses.at(id).address + " to " + machine->second.server.name);
       return 0;
     });
   }
@@ -277,7 +300,8 @@ class Connection final : public Provider {
 }  // namespace
 
 MemoryCloud::MemoryCloud(const Clock& the_clock) : clock(the_clock) {
-  can.snapshots = can.image_regions = can.firewall = can.resize = can.rebuild = can.prices = true;
+  can.networks = can.reserved_addresses = can.snapshots = can.image_regions = can.firewall = can.resize = can.rebuild =
+      can.prices = true;
   can.visible_within = std::chrono::seconds(20);
   const WallTime retired = parse_time("2026-01-01T00:00:00Z");
   catalogue.regions = {{"fsn1", "Falkenstein", true}, {"nbg1", "Nuremberg", true}};
@@ -309,6 +333,9 @@ std::string MemoryCloud::add_stranger(const std::string& name, const std::string
 void MemoryCloud::pass_time() {
   const Instant now = clock.now();
   std::erase_if(machines, [&](const auto& entry) { return entry.second.going && entry.second.busy_until <= now; });
+  for (auto& [id, address] : addresses) {
+    if (!machines.contains(address.server)) address.server.clear();
+  }
   for (auto& [id, machine] : machines) {
     if (machine.server.busy && machine.busy_until <= now) {
       machine.server.busy = false;

@@ -59,6 +59,8 @@ struct MemoryCloud {
   std::map<std::string, Machine> machines;
   std::map<std::string, Picture> images;
   std::map<std::string, providers::CloudFirewall> firewalls;
+  std::map<std::string, providers::ReservedAddress> addresses;  // by id
+  std::vector<std::string> networks{"backend"};
   std::map<std::string, int> calls;
   std::vector<std::string> log;  // what was changed: "create web-1", ...
 
