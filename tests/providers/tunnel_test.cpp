@@ -3,6 +3,7 @@
 #include "providers/relay/tunnel.hpp"
 
 #include <sys/socket.h>
+#include <list>
 
 #include "controller/base/pki.hpp"
 #include "providers/relay/relay.hpp"
@@ -70,9 +71,15 @@ class TunnelTest : public testing::Test {
   ~TunnelTest() override {
     relay->configure({});
     until([&] { return end->state().int_or("connections", 0) == 0; });
+    // What was told to end needs a turn or two for it.
+    until([turns = 0]() mutable { return ++turns > 20; });
     ::close(door);
   }
 
+  // It lives as long as what asks it.
+  App& app(const std::string& name, App::Mood mood = App::Mood::Answers) {
+    return made.emplace_back(machine, name, mood);
+  }
   void open_end() {
     end->configure(end_config());
     end->on_used([this](const std::string& hash) { used = hash; });
@@ -135,6 +142,7 @@ class TunnelTest : public testing::Test {
   }
 
   Machine machine;
+  std::list<App> made;
   pki::Credential authority = pki::make_authority("ours", for_days(10));
   pki::Credential serving = pki::issue_serving(authority, {"127.0.0.1"}, for_days(5));
   pki::Credential shown = pki::issue_client(authority, kRelayUser, {}, for_days(5));
@@ -155,7 +163,7 @@ class TunnelTest : public testing::Test {
 };
 
 TEST_F(TunnelTest, WhoListensOnTheWayReadsNothing) {
-  App a(machine, "secret-answer");
+  App& a = app("secret-answer");
   serve_with({&a}, way());
   ASSERT_TRUE(opens());
   EXPECT_THAT(answer_to(get("X-Mine: secret-question\r\n")), HasSubstr("secret-answer"));
@@ -167,7 +175,7 @@ TEST_F(TunnelTest, WhoListensOnTheWayReadsNothing) {
 }
 
 TEST_F(TunnelTest, OneHandshakeServesManyRequests) {
-  App a(machine, "a");
+  App& a = app("a");
   serve_with({&a}, way());
   ASSERT_TRUE(opens());
   for (int i = 0; i < 20; ++i) EXPECT_THAT(answer_to(get()), HasSubstr("200 OK"));
@@ -180,7 +188,7 @@ TEST_F(TunnelTest, OneHandshakeServesManyRequests) {
 }
 
 TEST_F(TunnelTest, AWebSocketGoesThroughAndSurvivesNewCertificatesOnBothSides) {
-  App a(machine, "a", App::Mood::Echoes);
+  App& a = app("a", App::Mood::Echoes);
   serve_with({&a}, way());
   ASSERT_TRUE(opens());
   const auto socket = get("Connection: Upgrade\r\nUpgrade: websocket\r\n");
@@ -199,7 +207,7 @@ TEST_F(TunnelTest, AWebSocketGoesThroughAndSurvivesNewCertificatesOnBothSides) {
 }
 
 TEST_F(TunnelTest, MuchGoesThroughInBothDirectionsUnchanged) {
-  App a(machine, "a", App::Mood::Echoes);
+  App& a = app("a", App::Mood::Echoes);
   serve_with({&a}, way());
   ASSERT_TRUE(opens());
   const auto request = get();
@@ -220,7 +228,8 @@ TEST_F(TunnelTest, MuchGoesThroughInBothDirectionsUnchanged) {
 }
 
 TEST_F(TunnelTest, OnlyPortsOfInstancesAreReached) {
-  App a(machine, "a"), hidden(machine, "hidden");
+  App& a = app("a");
+  App& hidden = app("hidden");
   serve_with({&a}, way(true));
   ASSERT_TRUE(opens());
   Config config;
@@ -234,7 +243,7 @@ TEST_F(TunnelTest, OnlyPortsOfInstancesAreReached) {
 }
 
 TEST_F(TunnelTest, WhoIsNoRelayOfThisControllerIsNotLetIn) {
-  App a(machine, "a");
+  App& a = app("a");
   const auto foreign = pki::make_authority("theirs", for_days(10));
   shown = pki::issue_client(foreign, kRelayUser, {}, for_days(5));
   serve_with({&a}, way(true));
@@ -252,7 +261,7 @@ TEST_F(TunnelTest, WhoIsNoRelayOfThisControllerIsNotLetIn) {
 }
 
 TEST_F(TunnelTest, AnEndThatIsNotTheServersOwnHearsNothing) {
-  App a(machine, "a");
+  App& a = app("a");
   const auto foreign = pki::make_authority("theirs", for_days(10));
   serving = pki::issue_serving(foreign, {"127.0.0.1"}, for_days(5));
   serve_with({&a}, way(true));
@@ -268,7 +277,7 @@ TEST_F(TunnelTest, AnEndThatIsNotTheServersOwnHearsNothing) {
 }
 
 TEST_F(TunnelTest, PlainIsSpokenUntilItHasWorkedAndNeverAgain) {
-  App a(machine, "a");
+  App& a = app("a");
   TunnelWay nobody = way();
   nobody.port = 1;
   serve_with({&a}, nobody);
@@ -284,7 +293,7 @@ TEST_F(TunnelTest, PlainIsSpokenUntilItHasWorkedAndNeverAgain) {
 }
 
 TEST_F(TunnelTest, ANewEndTakesOverAndNoRequestIsCut) {
-  App slow(machine, "slow", App::Mood::Waits);
+  App& slow = app("slow", App::Mood::Waits);
   serve_with({&slow}, way());
   ASSERT_TRUE(opens());
   const auto before = get();
@@ -311,7 +320,8 @@ TEST_F(TunnelTest, ANewEndTakesOverAndNoRequestIsCut) {
 }
 
 TEST_F(TunnelTest, AnInstanceThatRefusesIsPassedOver) {
-  App dead(machine, "dead"), alive(machine, "alive");
+  App& dead = app("dead");
+  App& alive = app("alive");
   serve_with({&dead, &alive}, way());
   ASSERT_TRUE(opens());
   dead.close();
